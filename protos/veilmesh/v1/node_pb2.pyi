@@ -1,0 +1,315 @@
+from veilmesh.v1 import outcome_pb2 as _outcome_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("node_id", "msp_id", "version", "started_at_s", "ledger_reachable", "registration", "roles", "policy_version", "model_digest", "reference_count", "unfinished", "disagreements", "agreement_checked")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNFINISHED_FIELD_NUMBER: _ClassVar[int]
+    DISAGREEMENTS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    msp_id: str
+    version: str
+    started_at_s: int
+    ledger_reachable: bool
+    registration: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    policy_version: int
+    model_digest: str
+    reference_count: int
+    unfinished: _containers.RepeatedCompositeFieldContainer[UnfinishedOperation]
+    disagreements: _containers.RepeatedCompositeFieldContainer[Disagreement]
+    agreement_checked: bool
+    def __init__(self, node_id: _Optional[str] = ..., msp_id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_s: _Optional[int] = ..., ledger_reachable: bool = ..., registration: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., policy_version: _Optional[int] = ..., model_digest: _Optional[str] = ..., reference_count: _Optional[int] = ..., unfinished: _Optional[_Iterable[_Union[UnfinishedOperation, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., agreement_checked: bool = ...) -> None: ...
+
+class UnfinishedOperation(_message.Message):
+    __slots__ = ("operation_id", "kind", "step", "subject", "tx_id", "started_at_s", "updated_at_s", "running")
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    operation_id: str
+    kind: str
+    step: str
+    subject: str
+    tx_id: str
+    started_at_s: int
+    updated_at_s: int
+    running: bool
+    def __init__(self, operation_id: _Optional[str] = ..., kind: _Optional[str] = ..., step: _Optional[str] = ..., subject: _Optional[str] = ..., tx_id: _Optional[str] = ..., started_at_s: _Optional[int] = ..., updated_at_s: _Optional[int] = ..., running: bool = ...) -> None: ...
+
+class Disagreement(_message.Message):
+    __slots__ = ("reference_id", "what")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    what: str
+    def __init__(self, reference_id: _Optional[str] = ..., what: _Optional[str] = ...) -> None: ...
+
+class EnrolRequest(_message.Message):
+    __slots__ = ("photos", "idempotency_key", "consent", "anonymizer", "retention_s")
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_S_FIELD_NUMBER: _ClassVar[int]
+    photos: _containers.RepeatedScalarFieldContainer[bytes]
+    idempotency_key: str
+    consent: bytes
+    anonymizer: str
+    retention_s: int
+    def __init__(self, photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ...) -> None: ...
+
+class EnrolResponse(_message.Message):
+    __slots__ = ("reference", "receipt", "tx_id")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    reference: Reference
+    receipt: bytes
+    tx_id: str
+    def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., receipt: _Optional[bytes] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class UpdateRequest(_message.Message):
+    __slots__ = ("reference_id", "photos", "idempotency_key", "consent", "anonymizer", "retention_s")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_S_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    photos: _containers.RepeatedScalarFieldContainer[bytes]
+    idempotency_key: str
+    consent: bytes
+    anonymizer: str
+    retention_s: int
+    def __init__(self, reference_id: _Optional[str] = ..., photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ...) -> None: ...
+
+class UpdateResponse(_message.Message):
+    __slots__ = ("reference", "receipt", "tx_id")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    reference: Reference
+    receipt: bytes
+    tx_id: str
+    def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., receipt: _Optional[bytes] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class RevokeRequest(_message.Message):
+    __slots__ = ("reference_id", "reason", "idempotency_key")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    reason: str
+    idempotency_key: str
+    def __init__(self, reference_id: _Optional[str] = ..., reason: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class RevokeResponse(_message.Message):
+    __slots__ = ("reference", "tx_id")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    reference: Reference
+    tx_id: str
+    def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("reference_id", "idempotency_key")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    idempotency_key: str
+    def __init__(self, reference_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class EraseResponse(_message.Message):
+    __slots__ = ("reference", "tx_id")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    reference: Reference
+    tx_id: str
+    def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class Reference(_message.Message):
+    __slots__ = ("reference_id", "owner_msp_id", "owner_node_id", "version", "status", "template_commitment", "surrogate_cid", "anonymizer", "receipt_sha256", "consent_sha256", "model_digest", "policy_version", "shared_with", "revocation_reason", "expires_at_s", "created_at_s", "updated_at_s")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_CID_FIELD_NUMBER: _ClassVar[int]
+    ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SHARED_WITH_FIELD_NUMBER: _ClassVar[int]
+    REVOCATION_REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_S_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    owner_msp_id: str
+    owner_node_id: str
+    version: int
+    status: str
+    template_commitment: str
+    surrogate_cid: str
+    anonymizer: str
+    receipt_sha256: str
+    consent_sha256: str
+    model_digest: str
+    policy_version: int
+    shared_with: _containers.RepeatedScalarFieldContainer[str]
+    revocation_reason: str
+    expires_at_s: int
+    created_at_s: int
+    updated_at_s: int
+    def __init__(self, reference_id: _Optional[str] = ..., owner_msp_id: _Optional[str] = ..., owner_node_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[str] = ..., template_commitment: _Optional[str] = ..., surrogate_cid: _Optional[str] = ..., anonymizer: _Optional[str] = ..., receipt_sha256: _Optional[str] = ..., consent_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., policy_version: _Optional[int] = ..., shared_with: _Optional[_Iterable[str]] = ..., revocation_reason: _Optional[str] = ..., expires_at_s: _Optional[int] = ..., created_at_s: _Optional[int] = ..., updated_at_s: _Optional[int] = ...) -> None: ...
+
+class ListReferencesRequest(_message.Message):
+    __slots__ = ("owner_msp_id", "limit", "bookmark")
+    OWNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    owner_msp_id: str
+    limit: int
+    bookmark: str
+    def __init__(self, owner_msp_id: _Optional[str] = ..., limit: _Optional[int] = ..., bookmark: _Optional[str] = ...) -> None: ...
+
+class ListReferencesResponse(_message.Message):
+    __slots__ = ("references", "bookmark")
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    references: _containers.RepeatedCompositeFieldContainer[Reference]
+    bookmark: str
+    def __init__(self, references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., bookmark: _Optional[str] = ...) -> None: ...
+
+class GetHistoryRequest(_message.Message):
+    __slots__ = ("reference_id",)
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    def __init__(self, reference_id: _Optional[str] = ...) -> None: ...
+
+class HistoryEntry(_message.Message):
+    __slots__ = ("tx_id", "at_s", "reference")
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_S_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    tx_id: str
+    at_s: int
+    reference: Reference
+    def __init__(self, tx_id: _Optional[str] = ..., at_s: _Optional[int] = ..., reference: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
+
+class GetHistoryResponse(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ...) -> None: ...
+
+class GetSurrogateRequest(_message.Message):
+    __slots__ = ("reference_id",)
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    def __init__(self, reference_id: _Optional[str] = ...) -> None: ...
+
+class GetSurrogateResponse(_message.Message):
+    __slots__ = ("cid", "image", "receipt")
+    CID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    cid: str
+    image: bytes
+    receipt: bytes
+    def __init__(self, cid: _Optional[str] = ..., image: _Optional[bytes] = ..., receipt: _Optional[bytes] = ...) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ("photo", "reference_id", "purpose", "idempotency_key")
+    PHOTO_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    photo: bytes
+    reference_id: str
+    purpose: str
+    idempotency_key: str
+    def __init__(self, photo: _Optional[bytes] = ..., reference_id: _Optional[str] = ..., purpose: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class VerifyResponse(_message.Message):
+    __slots__ = ("outcome", "authentication_id", "conclusion_tx_id", "policy_version", "decider_node_id")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATION_ID_FIELD_NUMBER: _ClassVar[int]
+    CONCLUSION_TX_ID_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DECIDER_NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    outcome: _outcome_pb2.Outcome
+    authentication_id: str
+    conclusion_tx_id: str
+    policy_version: int
+    decider_node_id: str
+    def __init__(self, outcome: _Optional[_Union[_outcome_pb2.Outcome, str]] = ..., authentication_id: _Optional[str] = ..., conclusion_tx_id: _Optional[str] = ..., policy_version: _Optional[int] = ..., decider_node_id: _Optional[str] = ...) -> None: ...
+
+class ReceiptDraft(_message.Message):
+    __slots__ = ("input_sha256", "output_sha256", "method", "parameters_sha256", "model_digest", "gate_verdict")
+    INPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    GATE_VERDICT_FIELD_NUMBER: _ClassVar[int]
+    input_sha256: str
+    output_sha256: str
+    method: str
+    parameters_sha256: str
+    model_digest: str
+    gate_verdict: str
+    def __init__(self, input_sha256: _Optional[str] = ..., output_sha256: _Optional[str] = ..., method: _Optional[str] = ..., parameters_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., gate_verdict: _Optional[str] = ...) -> None: ...
+
+class IssueReceiptsRequest(_message.Message):
+    __slots__ = ("drafts", "idempotency_key")
+    DRAFTS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    drafts: _containers.RepeatedCompositeFieldContainer[ReceiptDraft]
+    idempotency_key: str
+    def __init__(self, drafts: _Optional[_Iterable[_Union[ReceiptDraft, _Mapping]]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class IssuedReceipt(_message.Message):
+    __slots__ = ("receipt", "input_salt")
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SALT_FIELD_NUMBER: _ClassVar[int]
+    receipt: bytes
+    input_salt: bytes
+    def __init__(self, receipt: _Optional[bytes] = ..., input_salt: _Optional[bytes] = ...) -> None: ...
+
+class IssueReceiptsResponse(_message.Message):
+    __slots__ = ("receipts", "merkle_root", "tx_id")
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    MERKLE_ROOT_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[IssuedReceipt]
+    merkle_root: str
+    tx_id: str
+    def __init__(self, receipts: _Optional[_Iterable[_Union[IssuedReceipt, _Mapping]]] = ..., merkle_root: _Optional[str] = ..., tx_id: _Optional[str] = ...) -> None: ...
