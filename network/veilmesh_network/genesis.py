@@ -1,0 +1,268 @@
+"""The channel's first block, as `configtxgen` would make it: the one thing an auditor has to trust.
+
+    /Channel                    Readers, Writers: ANY; Admins: MAJORITY of the two groups below
+      /Orderer                  Raft with one consenter, batch sizes, BlockValidation: ANY Writers
+        OrdererMSP
+      /Application              ACLs; Readers, Writers: ANY; three majorities of the members, see below
+        Org1MSP ...             members: peers endorse, clients write
+        AuditMSP                auditors: read only
+
+A read-only organisation has `Readers` and `Admins`, but neither `Writers` nor `Endorsement`; and because
+Fabric asks for `Writers` to evaluate, the ACL of `peer/Propose` is lowered to `Readers`.
+
+Fabric's implicit "MAJORITY Endorsement" divides by *all* application organisations and counts one without
+that policy as never satisfied (`common/policies/implicitmeta.go`), so that one auditor beside three members
+would turn "two of three" into "three of three". `Admins`, `Endorsement` and `LifecycleEndorsement` are
+therefore written out as signature policies over the members: more than half of them, whatever the number of
+auditors. Adding a member later means updating them in the same configuration update.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
+from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.orderer import configuration_pb2 as orderer_pb2
+from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
+from fabric_protos.peer import configuration_pb2 as peer_pb2
+
+from veilmesh_network.certificates import NodeRole
+from veilmesh_network.organisation import Organisation
+
+_ADMINS = "Admins"
+_ROLE_TYPES = {
+    NodeRole.ADMIN: msp_principal_pb2.MSPRole.ADMIN,
+    NodeRole.CLIENT: msp_principal_pb2.MSPRole.CLIENT,
+    NodeRole.PEER: msp_principal_pb2.MSPRole.PEER,
+    NodeRole.ORDERER: msp_principal_pb2.MSPRole.ORDERER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Consenter:
+    """The one Raft orderer."""
+
+    host: str
+    port: int
+    tls_certificate: bytes  # PEM; Raft uses one for both ends of its connections
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelProfile:
+    """Everything a channel's first block says."""
+
+    channel: str
+    members: Sequence[Organisation]
+    auditors: Sequence[Organisation]
+    orderer: Organisation
+    consenter: Consenter
+    max_message_count: int = 100
+    absolute_max_bytes: int = 10 * 1024 * 1024
+    preferred_max_bytes: int = 2 * 1024 * 1024
+    batch_timeout_ms: int = 200
+
+
+def genesis_block(profile: ChannelProfile) -> common_pb2.Block:
+    """Return block 0 of a new channel. It differs each time: nonce and time are fresh."""
+    group = _channel_group(profile)
+    data = configtx_pb2.ConfigEnvelope(config=configtx_pb2.Config(channel_group=group))
+    nonce = os.urandom(24)
+    channel_header = common_pb2.ChannelHeader(
+        type=common_pb2.CONFIG, version=1, channel_id=profile.channel, tx_id=hashlib.sha256(nonce).hexdigest()
+    )
+    channel_header.timestamp.FromDatetime(datetime.now(UTC).replace(microsecond=0))
+    payload = common_pb2.Payload(
+        header=common_pb2.Header(
+            channel_header=channel_header.SerializeToString(),
+            signature_header=common_pb2.SignatureHeader(nonce=nonce).SerializeToString(),
+        ),
+        data=data.SerializeToString(deterministic=True),
+    )
+    envelope = common_pb2.Envelope(payload=payload.SerializeToString()).SerializeToString()
+    last_config = common_pb2.OrdererBlockMetadata(last_config=common_pb2.LastConfig(index=0))
+    return common_pb2.Block(
+        header=common_pb2.BlockHeader(number=0, data_hash=hashlib.sha256(envelope).digest()),
+        data=common_pb2.BlockData(data=[envelope]),
+        metadata=common_pb2.BlockMetadata(
+            metadata=[
+                common_pb2.Metadata(value=last_config.SerializeToString()).SerializeToString(),
+                *(b"" for _ in range(4)),
+            ]
+        ),
+    )
+
+
+def _channel_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
+    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    _set_policies(
+        group,
+        Readers=_implicit("ANY", "Readers"),
+        Writers=_implicit("ANY", "Writers"),
+        Admins=_majority_of_groups(),
+    )
+    _set_value(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
+    _set_value(
+        group, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2**32 - 1)
+    )
+    _set_value(group, "Capabilities", _capabilities("V3_0"))
+    group.groups["Orderer"].CopyFrom(_orderer_group(profile))
+    group.groups["Application"].CopyFrom(_application_group(profile))
+    return group
+
+
+def _orderer_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
+    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    _set_policies(
+        group,
+        Readers=_implicit("ANY", "Readers"),
+        Writers=_implicit("ANY", "Writers"),
+        Admins=_majority_of_groups(),
+        BlockValidation=_implicit("ANY", "Writers"),
+    )
+    _set_value(group, "ConsensusType", _raft(profile.consenter))
+    _set_value(
+        group,
+        "BatchSize",
+        orderer_pb2.BatchSize(
+            max_message_count=profile.max_message_count,
+            absolute_max_bytes=profile.absolute_max_bytes,
+            preferred_max_bytes=profile.preferred_max_bytes,
+        ),
+    )
+    _set_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=f"{profile.batch_timeout_ms}ms"))
+    _set_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
+    _set_value(group, "Capabilities", _capabilities("V2_0"))
+
+    orderer = profile.orderer
+    member = _organisation_group(orderer)
+    everyone = _signature(1, [_principal(orderer, None)])
+    _set_policies(
+        member,
+        Readers=everyone,
+        Writers=everyone,
+        Admins=_signature(1, [_principal(orderer, NodeRole.ADMIN)]),
+    )
+    endpoint = f"{profile.consenter.host}:{profile.consenter.port}"
+    _set_value(member, "Endpoints", configuration_pb2.OrdererAddresses(addresses=[endpoint]))
+    group.groups[orderer.msp_id].CopyFrom(member)
+    return group
+
+
+def _application_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
+    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    _set_policies(
+        group,
+        Readers=_implicit("ANY", "Readers"),
+        Writers=_implicit("ANY", "Writers"),
+        Admins=_majority_of_members(profile.members, NodeRole.ADMIN),
+        Endorsement=_majority_of_members(profile.members, NodeRole.PEER),
+        LifecycleEndorsement=_majority_of_members(profile.members, NodeRole.PEER),
+    )
+    _set_value(group, "Capabilities", _capabilities("V2_5"))
+    readers = peer_pb2.APIResource(policy_ref="/Channel/Application/Readers")
+    _set_value(group, "ACLs", peer_pb2.ACLs(acls={"peer/Propose": readers}))
+    for member in profile.members:
+        group.groups[member.msp_id].CopyFrom(_member_group(member))
+    for auditor in profile.auditors:
+        group.groups[auditor.msp_id].CopyFrom(_auditor_group(auditor))
+    return group
+
+
+def _member_group(member: Organisation) -> configtx_pb2.ConfigGroup:
+    group = _organisation_group(member)
+    admin, client, peer = (
+        _principal(member, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT, NodeRole.PEER)
+    )
+    _set_policies(
+        group,
+        Readers=_signature(1, [admin, peer, client]),
+        Writers=_signature(1, [admin, client]),
+        Admins=_signature(1, [admin]),
+        Endorsement=_signature(1, [peer]),
+    )
+    return group
+
+
+def _auditor_group(auditor: Organisation) -> configtx_pb2.ConfigGroup:
+    group = _organisation_group(auditor)
+    admin, client = (_principal(auditor, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT))
+    _set_policies(group, Readers=_signature(1, [admin, client]), Admins=_signature(1, [admin]))
+    return group
+
+
+def _organisation_group(organisation: Organisation) -> configtx_pb2.ConfigGroup:
+    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    _set_value(group, "MSP", organisation.definition())
+    return group
+
+
+def _raft(consenter: Consenter) -> orderer_pb2.ConsensusType:
+    metadata = etcdraft_pb2.ConfigMetadata(
+        consenters=[
+            etcdraft_pb2.Consenter(
+                host=consenter.host,
+                port=consenter.port,
+                client_tls_cert=consenter.tls_certificate,
+                server_tls_cert=consenter.tls_certificate,
+            )
+        ],
+        options=etcdraft_pb2.Options(  # configtxgen's defaults
+            tick_interval="500ms",
+            election_tick=10,
+            heartbeat_tick=1,
+            max_inflight_blocks=5,
+            snapshot_interval_size=16 * 1024 * 1024,
+        ),
+    )
+    return orderer_pb2.ConsensusType(type="etcdraft", metadata=metadata.SerializeToString())
+
+
+def _majority_of_members(members: Sequence[Organisation], role: NodeRole) -> policies_pb2.Policy:
+    return _signature(len(members) // 2 + 1, [_principal(member, role) for member in members])
+
+
+def _majority_of_groups() -> policies_pb2.Policy:
+    return _implicit("MAJORITY", _ADMINS)
+
+
+def _implicit(rule: str, sub_policy: str) -> policies_pb2.Policy:
+    meta = policies_pb2.ImplicitMetaPolicy(rule=rule, sub_policy=sub_policy)
+    return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=meta.SerializeToString())
+
+
+def _signature(needed: int, principals: Sequence[msp_principal_pb2.MSPPrincipal]) -> policies_pb2.Policy:
+    rules = [policies_pb2.SignaturePolicy(signed_by=index) for index in range(len(principals))]
+    envelope = policies_pb2.SignaturePolicyEnvelope(
+        rule=policies_pb2.SignaturePolicy(
+            n_out_of=policies_pb2.SignaturePolicy.NOutOf(n=needed, rules=rules)
+        ),
+        identities=principals,
+    )
+    return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=envelope.SerializeToString())
+
+
+def _principal(organisation: Organisation, role: NodeRole | None) -> msp_principal_pb2.MSPPrincipal:
+    kind = msp_principal_pb2.MSPRole.MEMBER if role is None else _ROLE_TYPES[role]
+    principal = msp_principal_pb2.MSPRole(msp_identifier=organisation.msp_id, role=kind)
+    return msp_principal_pb2.MSPPrincipal(
+        principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=principal.SerializeToString()
+    )
+
+
+def _capabilities(*names: str) -> configuration_pb2.Capabilities:
+    return configuration_pb2.Capabilities(
+        capabilities={name: configuration_pb2.Capability() for name in names}
+    )
+
+
+def _set_policies(group: configtx_pb2.ConfigGroup, **policies: policies_pb2.Policy) -> None:
+    for name, policy in policies.items():
+        group.policies[name].CopyFrom(configtx_pb2.ConfigPolicy(policy=policy, mod_policy=_ADMINS))
+
+
+def _set_value(group: configtx_pb2.ConfigGroup, name: str, message: object) -> None:
+    value = message.SerializeToString(deterministic=True)  # type: ignore[attr-defined]  # untyped protobuf
+    group.values[name].CopyFrom(configtx_pb2.ConfigValue(value=value, mod_policy=_ADMINS))
