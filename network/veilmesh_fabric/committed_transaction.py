@@ -1,0 +1,278 @@
+"""A transaction as it stands in a block.
+
+An envelope is a nest of messages, each serialized inside the next, because each layer is signed or hashed as
+bytes. `CommittedTransaction` is that nest read whole, with the bytes that signatures and hashes cover kept:
+
+    Envelope{payload, signature}                          signed by the creator
+    └ Payload{header, data}
+      ├ ChannelHeader, SignatureHeader                    channel, type, id, time; creator, nonce
+      └ Transaction                                       or ConfigEnvelope
+        └ TransactionAction -> ChaincodeActionPayload
+          ├ chaincode_proposal_payload                    what was asked
+          └ ChaincodeEndorsedAction
+            ├ proposal_response_payload                   signed by every endorser
+            │ └ ProposalResponsePayload{proposal_hash, ChaincodeAction{results, events, response}}
+            └ endorsements
+
+Anyone who may write to the channel can have garbage ordered, and Fabric then records it with a code that says
+what was wrong. So a malformed transaction is no reason to reject its block: it is read as far as it goes, and
+`defect` carries the code Fabric gives it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import (
+    chaincode_event_pb2,
+    chaincode_pb2,
+    proposal_pb2,
+    proposal_response_pb2,
+    transaction_pb2,
+)
+
+from veilmesh_fabric.errors import DecodeError
+from veilmesh_fabric.rwset import ReadWriteSet
+from veilmesh_fabric.wire import decode, decode_time
+
+TxValidationCode = transaction_pb2.TxValidationCode
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """What keeps a transaction from being read whole."""
+
+    code: int  # the TxValidationCode that Fabric gives it
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionHeader:
+    type: int  # common.HeaderType
+    channel_id: str
+    tx_id: str
+    timestamp: datetime  # the client's claim; no orderer checks it
+    creator: bytes  # SerializedIdentity
+    nonce: bytes
+    extension: bytes  # ChaincodeHeaderExtension
+    channel_header: bytes  # as serialized
+
+    @property
+    def computed_tx_id(self) -> str:
+        """The id that nonce and creator make: SHA-256 over both, hex."""
+        return sha256(self.nonce + self.creator).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    endorser: bytes  # SerializedIdentity
+    signature: bytes  # over proposal_response_payload || endorser
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeEvent:
+    chaincode: str
+    tx_id: str
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """The endorsed part of a transaction: what was proposed, answered and signed."""
+
+    proposal_hash: bytes  # as the endorsers state it
+    computed_proposal_hash: bytes
+    proposal_payload: bytes  # ChaincodeProposalPayload without its transient map
+    proposal_response_payload: bytes
+    endorsements: tuple[Endorsement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeAction:
+    """What the chaincode did, the same for every endorser."""
+
+    chaincode: str
+    version: str
+    response_status: int
+    response_payload: bytes
+    event: ChaincodeEvent | None
+    results: ReadWriteSet
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTransaction:
+    payload: bytes  # what the creator signed
+    signature: bytes
+    header: TransactionHeader | None  # None with a defect in the header or before it
+    endorsed: Endorsed | None  # None for a CONFIG transaction, or with a defect before it
+    action: ChaincodeAction | None  # likewise
+    config: bytes | None  # the ConfigEnvelope of a CONFIG transaction
+    defect: Defect | None
+
+    @property
+    def tx_id(self) -> str:
+        """The transaction's id as it claims, or "" where its header cannot be read."""
+        return self.header.tx_id if self.header else ""
+
+    @property
+    def is_config(self) -> bool:
+        return self.header is not None and self.header.type == common_pb2.CONFIG
+
+    def arguments(self) -> tuple[bytes, ...]:
+        """Return the chaincode's arguments, the function's name first.
+
+        Raises:
+            DecodeError: it is no endorser transaction, or what was proposed cannot be read.
+        """
+        if self.endorsed is None:
+            raise DecodeError("only an endorser transaction has chaincode arguments")
+        proposed = decode(
+            proposal_pb2.ChaincodeProposalPayload, self.endorsed.proposal_payload, "proposal payload"
+        )
+        invocation = decode(chaincode_pb2.ChaincodeInvocationSpec, proposed.input, "invocation")
+        return tuple(invocation.chaincode_spec.input.args)
+
+
+class _Found(Exception):  # noqa: N818 - carries the defect to the one place that catches it
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.defect = Defect(code, reason)
+
+
+def decode_transaction(data: bytes) -> CommittedTransaction:
+    """Read one entry of a block's data. Never fails: see `CommittedTransaction.defect`."""
+    payload = signature = b""
+    header: TransactionHeader | None = None
+    endorsed: Endorsed | None = None
+    action: ChaincodeAction | None = None
+    config: bytes | None = None
+    defect: Defect | None = None
+    try:
+        envelope = _read(TxValidationCode.INVALID_OTHER_REASON, common_pb2.Envelope, data, "envelope")
+        payload, signature = envelope.payload, envelope.signature
+        content = _read(TxValidationCode.BAD_PAYLOAD, common_pb2.Payload, payload, "payload")
+        header = _header(content)
+        if header.type == common_pb2.CONFIG:
+            config = content.data
+        elif header.type == common_pb2.ENDORSER_TRANSACTION:
+            endorsed, response = _endorsed(header, content.data)
+            action = _action(header, response)
+        else:
+            defect = Defect(TxValidationCode.UNSUPPORTED_TX_PAYLOAD, f"type {header.type} is never committed")
+    except _Found as found:
+        defect = found.defect
+    return CommittedTransaction(payload, signature, header, endorsed, action, config, defect)
+
+
+def _read(code: int, message_type: Any, data: bytes, what: str) -> Any:
+    return _as_defect(code, lambda: decode(message_type, data, what))
+
+
+def _as_defect(code: int, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except DecodeError as err:
+        raise _Found(code, str(err)) from err
+
+
+_COMMITTED_TYPES = {common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG_UPDATE, common_pb2.CONFIG}
+
+
+def _header(content: Any) -> TransactionHeader:
+    bad = TxValidationCode.BAD_COMMON_HEADER
+    channel = _read(bad, common_pb2.ChannelHeader, content.header.channel_header, "channel header")
+    signer = _read(bad, common_pb2.SignatureHeader, content.header.signature_header, "signature header")
+    if channel.type not in _COMMITTED_TYPES:
+        raise _Found(bad, f"header type {channel.type} is not a transaction's")
+    if channel.epoch != 0:
+        raise _Found(bad, f"epoch is {channel.epoch}, not 0")
+    if channel.type != common_pb2.CONFIG and not (signer.nonce and signer.creator):  # block 0 has no creator
+        raise _Found(bad, "signature header has no nonce or no creator")
+    return TransactionHeader(
+        type=channel.type,
+        channel_id=channel.channel_id,
+        tx_id=channel.tx_id,
+        timestamp=_as_defect(bad, lambda: decode_time(channel.timestamp, "timestamp")),
+        creator=signer.creator,
+        nonce=signer.nonce,
+        extension=channel.extension,
+        channel_header=content.header.channel_header,
+    )
+
+
+def _endorsed(header: TransactionHeader, data: bytes) -> tuple[Endorsed, Any]:
+    """Return the endorsed part and the `ProposalResponsePayload` message, unread."""
+    bad = TxValidationCode.INVALID_ENDORSER_TRANSACTION
+    transaction = _read(bad, transaction_pb2.Transaction, data, "transaction")
+    if len(transaction.actions) != 1:
+        raise _Found(bad, f"transaction has {len(transaction.actions)} actions, not one")
+    action_header, action_payload = transaction.actions[0].header, transaction.actions[0].payload
+    signer = _read(bad, common_pb2.SignatureHeader, action_header, "action's signature header")
+    if not signer.nonce or not signer.creator:
+        raise _Found(bad, "action's signature header has no nonce or no creator")
+    payload = _read(bad, transaction_pb2.ChaincodeActionPayload, action_payload, "chaincode action payload")
+    response_bytes = payload.action.proposal_response_payload
+    response = _read(
+        bad, proposal_response_pb2.ProposalResponsePayload, response_bytes, "proposal response payload"
+    )
+    proposed = payload.chaincode_proposal_payload
+    endorsed = Endorsed(
+        proposal_hash=response.proposal_hash,
+        computed_proposal_hash=sha256(header.channel_header + action_header + proposed).digest(),
+        proposal_payload=proposed,
+        proposal_response_payload=response_bytes,
+        endorsements=tuple(
+            Endorsement(each.endorser, each.signature) for each in payload.action.endorsements
+        ),
+    )
+    return endorsed, response
+
+
+def _action(header: TransactionHeader, response: Any) -> ChaincodeAction:
+    extension = _read(
+        TxValidationCode.BAD_HEADER_EXTENSION,
+        proposal_pb2.ChaincodeHeaderExtension,
+        header.extension,
+        "channel header's extension",
+    )
+    action = _read(
+        TxValidationCode.BAD_RESPONSE_PAYLOAD,
+        proposal_pb2.ChaincodeAction,
+        response.extension,
+        "chaincode action",
+    )
+    results = _as_defect(TxValidationCode.BAD_RWSET, lambda: ReadWriteSet.from_bytes(action.results))
+    if not extension.HasField("chaincode_id") or not action.HasField("chaincode_id"):
+        raise _Found(TxValidationCode.INVALID_OTHER_REASON, "header extension or action names no chaincode")
+    name, version = action.chaincode_id.name, action.chaincode_id.version
+    if not name or name != extension.chaincode_id.name or not version:
+        raise _Found(
+            TxValidationCode.INVALID_CHAINCODE,
+            f"chaincode {name!r} {version!r} answered a proposal for {extension.chaincode_id.name!r}",
+        )
+    event = _event(action.events, name)
+    namespaces = [part.namespace for part in results.namespaces]
+    if len(set(namespaces)) != len(namespaces):
+        raise _Found(TxValidationCode.ILLEGAL_WRITESET, f"a namespace occurs twice among {namespaces}")
+    return ChaincodeAction(
+        chaincode=name,
+        version=version,
+        response_status=action.response.status,
+        response_payload=action.response.payload,
+        event=event,
+        results=results,
+    )
+
+
+def _event(data: bytes, chaincode: str) -> ChaincodeEvent | None:
+    if not data:
+        return None
+    bad = TxValidationCode.INVALID_OTHER_REASON
+    event = _read(bad, chaincode_event_pb2.ChaincodeEvent, data, "chaincode event")
+    if event.chaincode_id != chaincode:
+        raise _Found(bad, f"event of chaincode {event.chaincode_id!r} in a transaction of {chaincode!r}")
+    return ChaincodeEvent(event.chaincode_id, event.tx_id, event.event_name, event.payload)
