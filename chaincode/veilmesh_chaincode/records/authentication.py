@@ -1,11 +1,19 @@
 """One cross-organisation verification, from the relying node's claim to the deciding node's answer."""
 
+import hashlib
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import Field
-
-from veilmesh_chaincode.records.base import Document, MspId, Name, ReferenceId, Sha256Hex, TxId
+from veilmesh_chaincode.records.base import (
+    Bookmark,
+    ChangingRecord,
+    Document,
+    Limit,
+    MspId,
+    Name,
+    ReferenceId,
+    Sha256Hex,
+    TxId,
+)
 from veilmesh_chaincode.records.policy import ExchangeMode
 
 
@@ -20,7 +28,7 @@ class Outcome(StrEnum):
     NO_MATCH = "no-match"
 
 
-class Authentication(Document):
+class Authentication(ChangingRecord):
     authentication_id: TxId  # the transaction that opened it
     reference_id: ReferenceId
     reference_version: int
@@ -37,7 +45,13 @@ class Authentication(Document):
     outcome: Outcome | None
     opened_at_s: int
     expires_at_s: int
-    concluded_at_s: int | None
+    concluded_at_s: int | None  # None where open or cancelled
+
+
+def challenge_of(tx_id: TxId, probe_commitment: Sha256Hex) -> Sha256Hex:
+    """Return the challenge that the transaction `tx_id` sets for this probe, and for no other."""
+    sealed = b"veilmesh challenge v1" + bytes.fromhex(tx_id) + bytes.fromhex(probe_commitment)
+    return hashlib.sha256(sealed).hexdigest()
 
 
 class OpenAttempt(Document):
@@ -45,7 +59,7 @@ class OpenAttempt(Document):
     expires_at_s: int
 
 
-class Attempts(Document):
+class Attempts(ChangingRecord):
     """What one relying organisation did with one reference; another organisation's limits are its own."""
 
     reference_id: ReferenceId
@@ -53,7 +67,6 @@ class Attempts(Document):
     failures_at_s: list[int]  # within the policy's window, oldest first
     open: list[OpenAttempt]
     locked_until_s: int  # 0 where not locked
-    updated_at_s: int
 
 
 # --- requests ---------------------------------------------------------------------------------------------
@@ -86,8 +99,8 @@ class ListAuthentications(Document):
     """authentication:List, the authentications of one reference in order of id."""
 
     reference_id: ReferenceId
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    bookmark: str = ""
+    limit: Limit = 100
+    bookmark: Bookmark = ""
 
 
 class AttemptsKey(Document):

@@ -36,8 +36,14 @@ def loads(data: bytes) -> Json:
     try:
         value: Json = json.loads(data.decode(), parse_float=_refuse_float, parse_constant=_refuse_float)
         canonical = dumps(value)
-    except (UnicodeError, json.JSONDecodeError, RecursionError) as err:
+    except NotCanonicalError:
+        raise
+    except UnicodeError as err:
+        raise NotCanonicalError("not canonical JSON: not UTF-8") from err
+    except json.JSONDecodeError as err:
         raise NotCanonicalError(f"not canonical JSON: {err}") from err
+    except (ValueError, RecursionError) as err:  # a number of thousands of digits; nesting without end
+        raise NotCanonicalError("not canonical JSON: beyond what any document needs") from err
     if canonical != data:
         raise NotCanonicalError("not canonical JSON: keys must be sorted and unique, without white space")
     return value
@@ -49,18 +55,18 @@ def _check(value: Json) -> None:
             return
         case int():
             if abs(value) > MAX_INTEGER:
-                raise NotCanonicalError(f"integer {value} is beyond 2**53 - 1")
+                raise NotCanonicalError("an integer is beyond 2**53 - 1")
         case list():
             for item in value:
                 _check(item)
         case dict():
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise NotCanonicalError(f"key {key!r} is not a string")
+                    raise NotCanonicalError("a key is not a string")
                 _check(item)
         case _:
             raise NotCanonicalError(f"{type(value).__name__} has no canonical form")
 
 
-def _refuse_float(text: str) -> NoReturn:
-    raise NotCanonicalError(f"{text} is not an integer")
+def _refuse_float(_text: str) -> NoReturn:
+    raise NotCanonicalError("a number is not an integer")

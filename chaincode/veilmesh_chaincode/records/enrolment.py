@@ -1,11 +1,19 @@
 """Biometric references as the ledger knows them: pseudonyms and commitments, never a face or a feature."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import Field
-
-from veilmesh_chaincode.records.base import ContentId, Document, MspId, Name, ReferenceId, Sha256Hex, TxId
+from veilmesh_chaincode.records.base import (
+    Bookmark,
+    ChangingRecord,
+    ContentId,
+    Document,
+    Limit,
+    MspId,
+    Name,
+    ReferenceId,
+    Sha256Hex,
+    TxId,
+)
 
 
 class ReferenceStatus(StrEnum):
@@ -21,7 +29,7 @@ class RevocationReason(StrEnum):
     UNSPECIFIED = "unspecified"
 
 
-class Reference(Document):
+class Reference(ChangingRecord):
     reference_id: ReferenceId  # random, drawn by the owner's node
     owner_msp_id: MspId
     owner_node_id: Name
@@ -38,7 +46,6 @@ class Reference(Document):
     revocation_reason: RevocationReason | None
     expires_at_s: int
     created_at_s: int
-    updated_at_s: int
 
 
 class HistoryEntry(Document):
@@ -87,9 +94,17 @@ class RevokeReference(Document):
 
 
 class ReferenceKey(Document):
-    """enrolment:Erase, enrolment:Get and enrolment:History."""
+    """enrolment:Erase and enrolment:Get."""
 
     reference_id: ReferenceId
+
+
+class GetHistory(Document):
+    """enrolment:History, newest first."""
+
+    reference_id: ReferenceId
+    limit: Limit = 100
+    bookmark: Bookmark = ""
 
 
 class ShareReference(Document):
@@ -103,5 +118,5 @@ class ListReferences(Document):
     """enrolment:List, one organisation's references in order of id."""
 
     owner_msp_id: MspId
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    bookmark: str = ""
+    limit: Limit = 100
+    bookmark: Bookmark = ""

@@ -1,19 +1,24 @@
-"""Lists come in pages: at most `limit` entries, and a bookmark that asks for the next (empty: no more)."""
+"""Lists come in pages: at most `limit` entries, and a bookmark that asks for the next (empty: no more).
 
-from typing import Annotated, Generic, TypeVar
+A page may be shorter than its limit and still have a successor, since a page is bounded in bytes, too.
+"""
 
-from pydantic import Field
+from typing import ClassVar, Generic, TypeVar
 
-from veilmesh_chaincode.records.base import Document
+from veilmesh_chaincode.records.base import Bookmark, Document, Limit
 
 Entry = TypeVar("Entry", bound=Document)
 
+MAX_PAGE_BYTES = 1024 * 1024  # of entries; one more entry may overshoot it
+
 
 class PageRequest(Document):
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    bookmark: str = ""
+    limit: Limit = 100
+    bookmark: Bookmark = ""
 
 
 class Page(Document, Generic[Entry]):
+    max_bytes: ClassVar[int] = 2 * MAX_PAGE_BYTES
+
     entries: list[Entry]
-    bookmark: str
+    bookmark: Bookmark

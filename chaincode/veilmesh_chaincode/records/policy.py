@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from veilmesh_chaincode.records.base import Document, MspId, Name, TxId
+from veilmesh_chaincode.records.base import ChangingRecord, Distinct, Document, MspId, Name, TxId
 
 
 class ExchangeMode(StrEnum):
@@ -27,13 +27,13 @@ class Terms(Document):
     threshold_micro: Annotated[
         int, Field(ge=1, le=4_000_000)
     ]  # Euclidean dissimilarity x 1e6; match at or below
-    purposes: Annotated[list[Name], Field(min_length=1, max_length=64)]
-    exchange_modes: Annotated[list[ExchangeMode], Field(min_length=1, max_length=2)]
-    anonymizers: Annotated[list[Name], Field(min_length=1, max_length=32)]
+    purposes: Annotated[list[Name], Field(min_length=1, max_length=64), Distinct]
+    exchange_modes: Annotated[list[ExchangeMode], Field(min_length=1, max_length=2), Distinct]
+    anonymizers: Annotated[list[Name], Field(min_length=1, max_length=32), Distinct]
     gate_level: GateLevel
     attempt_limit: Annotated[
         int, Field(ge=1, le=100)
-    ]  # failures before lock-out, per reference and relying organisation
+    ]  # failures to lock-out, per reference and relying organisation
     attempt_window_s: Seconds  # failures older than this no longer count
     lock_out_s: Seconds
     authentication_expiry_s: Seconds
@@ -48,19 +48,26 @@ class Policy(Document):
     in_force_at_s: int
 
 
+class CurrentPolicy(ChangingRecord):
+    """Which policy is in force."""
+
+    version: int
+
+
 class ProposalStatus(StrEnum):
     OPEN = "open"
     ADOPTED = "adopted"
     REJECTED = "rejected"
 
 
-class PolicyProposal(Document):
+class PolicyProposal(ChangingRecord):
     proposal_id: TxId
     base_version: int  # 0 where there is no policy yet
     terms: Terms
     proposer: MspId
     approvals: list[MspId]
     rejections: list[MspId]
+    consortium_version: int  # under which the votes were last counted
     status: ProposalStatus
     opened_at_s: int
 

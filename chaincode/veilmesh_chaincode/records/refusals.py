@@ -4,6 +4,7 @@ A contract raises `Refusal`; the chaincode runtime answers with the refusal's st
 response message; the client turns that message back into the same `Refusal`.
 """
 
+import json
 from enum import StrEnum
 from typing import Self
 
@@ -22,6 +23,7 @@ class RefusalCode(StrEnum):
     ALREADY_EXISTS = "ALREADY_EXISTS"
     NOT_FOUNDED = "NOT_FOUNDED"
     NOT_A_MEMBER = "NOT_A_MEMBER"
+    MEMBERSHIP_LIMIT = "MEMBERSHIP_LIMIT"
     ALREADY_VOTED = "ALREADY_VOTED"
     STALE_PROPOSAL = "STALE_PROPOSAL"
     NODE_NOT_ACTIVE = "NODE_NOT_ACTIVE"
@@ -85,13 +87,11 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an expected answer, not a
 
         Gateways wrap the chaincode's message in a sentence of their own, so the JSON is looked for inside.
         """
-        start, end = message.find('{"code":'), message.rfind("}")
-        if start < 0 or end < start:
+        start = message.find('{"code":')
+        if start < 0:
             return None
         try:
-            fields = canonical.loads(message[start : end + 1].encode())
-            if not isinstance(fields, dict):
-                return None
+            fields, _ = json.JSONDecoder().raw_decode(message, start)
             return cls(RefusalCode(fields["code"]), fields["message"], retry_at_s=fields["retry_at_s"])
-        except (canonical.NotCanonicalError, KeyError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None

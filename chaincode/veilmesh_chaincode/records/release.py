@@ -33,6 +33,12 @@ class AnchorBatch(Document):
     leaf_count: Annotated[int, Field(ge=1, le=2**40)]
 
 
+class MerkleRoot(Document):
+    """release:GetAnchor."""
+
+    merkle_root: Sha256Hex
+
+
 class VerifyInclusion(Document):
     """release:Verify: is this leaf in an anchored batch? `proof` is the audit path of RFC 9162, bottom up."""
 

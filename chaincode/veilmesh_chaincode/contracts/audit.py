@@ -1,0 +1,134 @@
+"""Contract `audit`: what auditors ask, and the record of their asking."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from veilmesh_chaincode.access import is_auditor
+from veilmesh_chaincode.contracts.call import Call, Change, Function, query, update
+from veilmesh_chaincode.contracts.enrolment import history_page
+from veilmesh_chaincode.keys import (
+    ACCESS_LOG,
+    ANCHORS,
+    AUTHENTICATIONS,
+    AUTHENTICATIONS_BY_REFERENCE,
+    MODELS,
+    NODES,
+    POLICIES,
+    REFERENCES,
+    Table,
+)
+from veilmesh_chaincode.records.audit import (
+    AccessLogEntry,
+    GetStatistics,
+    GetTrail,
+    LogAccess,
+    Statistics,
+    Trail,
+)
+from veilmesh_chaincode.records.authentication import Authentication
+from veilmesh_chaincode.records.enrolment import HistoryEntry
+from veilmesh_chaincode.records.pages import Page, PageRequest
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+
+# A trail's bookmark says which of its two lists it stands in.
+_IN_HISTORY = "history:"
+_IN_AUTHENTICATIONS = "authentications:"
+
+
+async def trail(call: Call, request: GetTrail) -> Trail:
+    reference = await call.state.get(REFERENCES, request.reference_id)
+    if not is_auditor(call.creator) and call.creator.msp_id != reference.owner_msp_id:
+        raise Refusal(
+            RefusalCode.NOT_OWNER,
+            f"the trail of reference {request.reference_id} is for auditors and {reference.owner_msp_id}",
+        )
+    list_name, place = _list_and_place(request.bookmark)
+    left = request.limit
+    history: list[HistoryEntry] = []
+    if list_name == _IN_HISTORY:
+        history, following = await history_page(call, request.reference_id, limit=left, bookmark=place)
+        left -= len(history)
+        if following or not left:
+            bookmark = _IN_HISTORY + following if following else _IN_AUTHENTICATIONS
+            return Trail(
+                reference_id=request.reference_id, history=history, authentications=[], bookmark=bookmark
+            )
+        place = ""
+    authentications, following = await call.state.page_of(
+        AUTHENTICATIONS_BY_REFERENCE, request.reference_id, AUTHENTICATIONS, limit=left, bookmark=place
+    )
+    return Trail(
+        reference_id=request.reference_id,
+        history=history,
+        authentications=authentications,
+        bookmark=_IN_AUTHENTICATIONS + following if following else "",
+    )
+
+
+def _list_and_place(bookmark: str) -> tuple[str, str]:
+    for list_name in (_IN_HISTORY, _IN_AUTHENTICATIONS):
+        if bookmark.startswith(list_name):
+            return list_name, bookmark.removeprefix(list_name)
+    if bookmark:
+        raise Refusal(RefusalCode.MALFORMED, "the bookmark is not of a trail")
+    return _IN_HISTORY, ""
+
+
+def _outcome(authentication: Authentication) -> str:
+    return authentication.outcome or authentication.status
+
+
+_COUNTED: Sequence[tuple[Table[Any], Callable[[Any], str]]] = (
+    (NODES, lambda node: node.status),
+    (MODELS, lambda model: model.status),
+    (POLICIES, lambda _: "adopted"),
+    (REFERENCES, lambda reference: reference.status),
+    (AUTHENTICATIONS, _outcome),
+    (ANCHORS, lambda _: "anchored"),
+)
+
+
+async def statistics(call: Call, request: GetStatistics) -> Statistics:
+    kinds = [table.kind for table, _ in _COUNTED]
+    kind, _, place = (request.bookmark or f"{kinds[0]}:").partition(":")
+    if kind not in kinds:
+        raise Refusal(RefusalCode.MALFORMED, "the bookmark is not of these statistics")
+    counts: Counter[str] = Counter()
+    left = request.limit
+    for table, status_of in _COUNTED[kinds.index(kind) :]:
+        more = True
+        while more:
+            if not left:
+                return Statistics(counts=dict(counts), bookmark=f"{table.kind}:{place}")
+            records, place = await call.state.page(table, limit=left, bookmark=place)
+            counts.update(f"{table.kind}.{status_of(record)}" for record in records)
+            left -= len(records)
+            more = bool(place)
+    return Statistics(counts=dict(counts), bookmark="")
+
+
+async def log_access(call: Call, request: LogAccess) -> Change:
+    entry = AccessLogEntry(
+        tx_id=call.tx_id,
+        msp_id=call.creator.msp_id,
+        identity_sha256=call.creator.identity_sha256,
+        question=request.question,
+        at_s=call.now_s,
+    )
+    await call.state.find(ACCESS_LOG, *ACCESS_LOG.attributes_of(entry))
+    await call.state.put(ACCESS_LOG, entry)
+    return Change(entry, {"tx_id": entry.tx_id, "msp_id": entry.msp_id})
+
+
+async def list_access(call: Call, request: PageRequest) -> Page[AccessLogEntry]:
+    entries, bookmark = await call.state.page(ACCESS_LOG, limit=request.limit, bookmark=request.bookmark)
+    return Page[AccessLogEntry](entries=entries, bookmark=bookmark)
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "audit:Trail": query(GetTrail, trail),
+    "audit:Statistics": query(GetStatistics, statistics),
+    "audit:LogAccess": update(LogAccess, log_access),
+    "audit:ListAccess": query(PageRequest, list_access),
+}
