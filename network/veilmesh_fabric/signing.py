@@ -1,9 +1,9 @@
 """Signatures as Fabric makes and accepts them.
 
 ECDSA: over SHA-256 whatever the curve (Fabric `msp/identities.go`, `getHashOpt`), DER, and with s in the
-lower half of the curve's order: (r, s) and (r, order - s) are both valid signatures of one message, so Fabric
-accepts the smaller alone (`bccsp/utils/ecdsa.go`). Curves: P-256, Fabric's own choice, and P-384. Ed25519 signs
-the message itself; channels accept it with capability V3_0.
+lower half of the curve's order: (r, s) and (r, order - s) are both valid signatures of one message, so
+Fabric accepts the smaller alone (`bccsp/utils/ecdsa.go`). Curves: P-256, Fabric's own choice, and P-384.
+Ed25519 signs the message itself; channels accept it with capability V3_0.
 
 Keys come from `identity.py`; who may sign what is for others to decide.
 """
