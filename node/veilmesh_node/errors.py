@@ -1,0 +1,228 @@
+"""What can go wrong in a node, and what the caller is told.
+
+NodeError
+├── HomeError                    the home folder, node.toml or a file it names cannot be used
+├── VaultError                   the vault's database cannot be used
+│   ├── WrongPassphraseError
+│   ├── VaultInUseError          another process has it open
+│   └── VaultIntegrityError      a stored value fails its authentication
+├── StorageFullError             no space left; nothing was half written
+├── UnknownReferenceError        this vault holds no template of that reference
+├── SampleRejectedError          a photo gives no usable face; carries the reasons
+├── SurrogateRefusedError        no anonymizer got an image past the release gate
+├── FacesMissingError            the face library is not installed, so this node does not encode
+├── InvalidRequestError          a request that says something impossible
+├── OperationInProgressError     the same key, or the same reference, is being worked on
+├── IdempotencyConflictError     the key was used before, for another request
+├── ContentError
+│   ├── ContentNotFoundError
+│   └── ContentMismatchError     stored bytes that are not what their content id says
+├── SealingError                 does not open: other key, other binding, or changed on the way
+├── ReceiptError                 a privacy receipt that does not hold; says what is wrong
+├── LedgerError
+│   ├── LedgerUnavailableError   out of reach, or no answer in time
+│   ├── LedgerConflictError      kept colliding with other transactions; a new attempt may succeed
+│   └── TransactionInvalidError  committed as invalid; carries the validation code
+├── PeerError
+│   ├── PeerUnavailableError     the other node is out of reach, or gave no answer in time
+│   ├── PeerCertificateError     it showed a certificate that the ledger does not name
+│   └── PeerRefusedError         it answered, and said no
+├── CallerError                  who calls may not call this
+│   ├── UnauthenticatedError
+│   └── PermissionDeniedError
+├── ProbeRefusedError            the owner's side of the exchange says no
+│   ├── NoOpenAuthenticationError
+│   ├── ProbeReplayedError
+│   ├── ProbeMismatchError       not what was committed to, or for another reference or node
+│   └── ModelDiffersError
+└── RateLimitedError
+
+The ledger's own no is `veilmesh_chaincode.records.refusals.Refusal`; it passes through a node unchanged.
+Messages start lower-case, name the thing, and hold no secret.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class NodeError(Exception):
+    """Base of all errors of this package."""
+
+
+class HomeError(NodeError):
+    """A home folder, configuration or certificate that cannot be used."""
+
+
+class VaultError(NodeError):
+    """The vault's database cannot be used."""
+
+
+class WrongPassphraseError(VaultError):
+    """The key file does not open with this passphrase. That is all that can be said."""
+
+    def __init__(self) -> None:
+        super().__init__("the passphrase does not open the node's key file")
+
+
+class VaultInUseError(VaultError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"vault {folder} is in use by another process")
+
+
+class VaultIntegrityError(VaultError):
+    """A stored value was changed, or belongs elsewhere."""
+
+
+class StorageFullError(NodeError):
+    """There was no space left."""
+
+
+class UnknownReferenceError(NodeError):
+    def __init__(self, reference_id: str) -> None:
+        super().__init__(f"this vault holds no template of reference {reference_id}")
+
+
+class SampleRejectedError(NodeError):
+    """No usable face; `reasons` says why, photo by photo."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+class SurrogateRefusedError(NodeError):
+    """The release gate let nothing out."""
+
+
+class FacesMissingError(NodeError):
+    def __init__(self) -> None:
+        super().__init__("the face library is not installed in this node")
+
+
+class InvalidRequestError(NodeError):
+    """A request that no state of the ledger could make right."""
+
+
+class OperationInProgressError(NodeError):
+    """`operation_id` is at work on the same key or reference."""
+
+    def __init__(self, operation_id: str, what: str) -> None:
+        super().__init__(f"operation {operation_id} on {what} is not finished")
+        self.operation_id = operation_id
+
+
+class IdempotencyConflictError(NodeError):
+    def __init__(self) -> None:
+        super().__init__("the idempotency key was used before, for another request")
+
+
+class ContentError(NodeError):
+    """The content store failed."""
+
+
+class ContentNotFoundError(ContentError):
+    def __init__(self, cid: str) -> None:
+        super().__init__(f"content {cid} is not in the store")
+
+
+class ContentMismatchError(ContentError):
+    def __init__(self, cid: str) -> None:
+        super().__init__(f"stored content is not what its id {cid} says")
+
+
+class SealingError(NodeError):
+    """A sealed message that does not open. It never says which part was wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("the sealed message does not open")
+
+
+class ReceiptError(NodeError):
+    """A privacy receipt that does not hold."""
+
+
+class LedgerError(NodeError):
+    """The ledger, other than by a refusal."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """Out of reach. `tx_id` is set where a transaction may or may not have been taken."""
+
+    def __init__(self, message: str, *, tx_id: str = "") -> None:
+        super().__init__(message)
+        self.tx_id = tx_id
+
+
+class LedgerConflictError(LedgerError):
+    """Read what another transaction changed meanwhile; a new proposal may succeed."""
+
+    def __init__(self, tx_id: str, validation_code: str) -> None:
+        super().__init__(f"transaction {tx_id} collided with another ({validation_code})")
+        self.tx_id = tx_id
+
+
+class TransactionInvalidError(LedgerError):
+    def __init__(self, tx_id: str, validation_code: str) -> None:
+        super().__init__(f"transaction {tx_id} was committed as invalid ({validation_code})")
+        self.tx_id = tx_id
+        self.validation_code = validation_code
+
+
+class PeerError(NodeError):
+    """The other node of an exchange."""
+
+
+class PeerUnavailableError(PeerError):
+    """Out of reach, or no answer in time."""
+
+
+class PeerCertificateError(PeerError):
+    """It showed a certificate that the ledger does not name."""
+
+
+class PeerRefusedError(PeerError):
+    """It answered, and said no; `code` is its word for it."""
+
+    def __init__(self, node_id: str, code: str, message: str) -> None:
+        super().__init__(f"node {node_id} refused: {message}")
+        self.code = code
+
+
+class CallerError(NodeError):
+    """Who calls may not call this."""
+
+
+class UnauthenticatedError(CallerError):
+    """The client certificate says too little."""
+
+
+class PermissionDeniedError(CallerError):
+    """The client certificate names a role that may not call this."""
+
+
+class ProbeRefusedError(NodeError):
+    """This node, as the owner's, does not answer a probe."""
+
+
+class NoOpenAuthenticationError(ProbeRefusedError):
+    """The ledger holds no open authentication between these two nodes."""
+
+
+class ProbeReplayedError(ProbeRefusedError):
+    """The authentication had its one probe."""
+
+
+class ProbeMismatchError(ProbeRefusedError):
+    """The probe is not the one committed to."""
+
+
+class ModelDiffersError(ProbeRefusedError):
+    """Features of two models cannot be compared."""
+
+
+class RateLimitedError(NodeError):
+    """Too many calls from one peer; `retry_after_s` says when there is room again."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"too many calls; try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
