@@ -111,7 +111,7 @@ def check(function: str, creator: Creator, consortium: Consortium | None) -> Non
     raise Refusal(
         RefusalCode.ACCESS_DENIED,
         f"{function} is for {', or '.join(str(caller) for caller in callers)}; the caller's organisation is "
-        f"{creator.msp_id}, its role {creator.attributes.get('role', 'none')[:32]}",
+        f"{creator.msp_id}, its role {creator.attributes.get('role', 'none')[:32]!a}",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from veilmesh_chaincode.records.audit import AccessLogEntry
 from veilmesh_chaincode.records.authentication import Attempts, Authentication
 from veilmesh_chaincode.records.base import Document
-from veilmesh_chaincode.records.enrolment import Reference
+from veilmesh_chaincode.records.enrolment import Countersign, Reference
 from veilmesh_chaincode.records.policy import CurrentPolicy, Policy, PolicyProposal
 from veilmesh_chaincode.records.registry import Consortium, MembershipProposal, Model, Node, NodeName
 from veilmesh_chaincode.records.release import Anchor
@@ -83,6 +83,7 @@ CURRENT_POLICY = Table("current-policy", CurrentPolicy, lambda _: ())
 POLICIES = Table("policy", Policy, lambda r: (policy_number(r.version),))
 POLICY_PROPOSALS = Table("policy-proposal", PolicyProposal, lambda r: (r.proposal_id,))
 REFERENCES = Table("reference", Reference, lambda r: (r.reference_id,))
+COUNTERSIGNS = Table("countersign", Countersign, lambda r: (r.reference_id,))
 REFERENCES_BY_OWNER = Index("reference-by-owner")
 AUTHENTICATIONS = Table("authentication", Authentication, lambda r: (r.authentication_id,))
 AUTHENTICATIONS_BY_REFERENCE = Index("authentication-by-reference")

@@ -6,16 +6,16 @@ from typing import Any
 
 from veilmesh_chaincode.access import is_auditor
 from veilmesh_chaincode.contracts.call import Call, Change, Function, query, update
-from veilmesh_chaincode.contracts.enrolment import history_page
+from veilmesh_chaincode.contracts.enrolment import countersigned_reference, history_page
 from veilmesh_chaincode.keys import (
     ACCESS_LOG,
     ANCHORS,
     AUTHENTICATIONS,
     AUTHENTICATIONS_BY_REFERENCE,
+    COUNTERSIGNS,
     MODELS,
     NODES,
     POLICIES,
-    REFERENCES,
     Table,
 )
 from veilmesh_chaincode.records.audit import (
@@ -37,7 +37,7 @@ _IN_AUTHENTICATIONS = "authentications:"
 
 
 async def trail(call: Call, request: GetTrail) -> Trail:
-    reference = await call.state.get(REFERENCES, request.reference_id)
+    reference = await countersigned_reference(call, request.reference_id)
     if not is_auditor(call.creator) and call.creator.msp_id != reference.owner_msp_id:
         raise Refusal(
             RefusalCode.NOT_OWNER,
@@ -79,30 +79,31 @@ def _outcome(authentication: Authentication) -> str:
     return authentication.outcome or authentication.status
 
 
-_COUNTED: Sequence[tuple[Table[Any], Callable[[Any], str]]] = (
-    (NODES, lambda node: node.status),
-    (MODELS, lambda model: model.status),
-    (POLICIES, lambda _: "adopted"),
-    (REFERENCES, lambda reference: reference.status),
-    (AUTHENTICATIONS, _outcome),
-    (ANCHORS, lambda _: "anchored"),
+# What is counted, in order. A reference counts by its countersign, which no single member can spoil.
+_COUNTED: Sequence[tuple[str, Table[Any], Callable[[Any], str]]] = (
+    ("node", NODES, lambda node: node.status),
+    ("model", MODELS, lambda model: model.status),
+    ("policy", POLICIES, lambda _: "adopted"),
+    ("reference", COUNTERSIGNS, lambda countersign: countersign.status),
+    ("authentication", AUTHENTICATIONS, _outcome),
+    ("anchor", ANCHORS, lambda _: "anchored"),
 )
 
 
 async def statistics(call: Call, request: GetStatistics) -> Statistics:
-    kinds = [table.kind for table, _ in _COUNTED]
-    kind, _, place = (request.bookmark or f"{kinds[0]}:").partition(":")
-    if kind not in kinds:
+    names = [name for name, _, _ in _COUNTED]
+    name, _, place = (request.bookmark or f"{names[0]}:").partition(":")
+    if name not in names:
         raise Refusal(RefusalCode.MALFORMED, "the bookmark is not of these statistics")
     counts: Counter[str] = Counter()
     left = request.limit
-    for table, status_of in _COUNTED[kinds.index(kind) :]:
+    for counted, table, status_of in _COUNTED[names.index(name) :]:
         more = True
         while more:
             if not left:
-                return Statistics(counts=dict(counts), bookmark=f"{table.kind}:{place}")
+                return Statistics(counts=dict(counts), bookmark=f"{counted}:{place}")
             records, place = await call.state.page(table, limit=left, bookmark=place)
-            counts.update(f"{table.kind}.{status_of(record)}" for record in records)
+            counts.update(f"{counted}.{status_of(record)}" for record in records)
             left -= len(records)
             more = bool(place)
     return Statistics(counts=dict(counts), bookmark="")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from veilmesh_chaincode.contracts.call import Call, Change, Function, query, update
+from veilmesh_chaincode.contracts.enrolment import countersigned_reference
 from veilmesh_chaincode.contracts.policy import policy_in_force
 from veilmesh_chaincode.keys import (
     ATTEMPTS,
@@ -10,7 +11,6 @@ from veilmesh_chaincode.keys import (
     AUTHENTICATIONS_BY_REFERENCE,
     MODELS,
     NODES,
-    REFERENCES,
 )
 from veilmesh_chaincode.records.authentication import (
     Attempts,
@@ -28,7 +28,7 @@ from veilmesh_chaincode.rules import authentications
 
 async def open_(call: Call, request: OpenAuthentication) -> Change:
     relying = await call.acting_node(NodeRole.RELYING)
-    reference = await call.state.get(REFERENCES, request.reference_id)
+    reference = await countersigned_reference(call, request.reference_id)
     await call.state.find(AUTHENTICATIONS, call.tx_id)
     step = authentications.open_(
         request,
@@ -53,9 +53,11 @@ async def conclude(call: Call, request: ConcludeAuthentication) -> Change:
         authentication,
         request.outcome,
         decider=decider,
-        reference=await call.state.get(REFERENCES, authentication.reference_id),
+        relying=await call.state.get(NODES, authentication.relying_node_id),
+        reference=await countersigned_reference(call, authentication.reference_id),
         policy=await policy_in_force(call),
         attempts=await _attempts_of(call, authentication),
+        consortium=call.consortium,
         now_s=call.now_s,
     )
     return await _store(call, step)

@@ -1,14 +1,15 @@
 """Contract `enrolment`: biometric references, each changed by its owner alone.
 
 From its registration on, a reference's key carries a key-level endorsement policy that names the owner, so a
-change that the owner's own peer did not endorse is no valid transaction, whatever the other peers say.
+change that the owner's own peer did not endorse is no valid transaction, whatever the other peers say. The
+`Countersign` written with it keeps the owner from changing it alone.
 """
 
 from collections.abc import Mapping
 
 from veilmesh_chaincode.contracts.call import Call, Change, Function, query, update
 from veilmesh_chaincode.contracts.policy import policy_in_force
-from veilmesh_chaincode.keys import MODELS, REFERENCES, REFERENCES_BY_OWNER
+from veilmesh_chaincode.keys import COUNTERSIGNS, MODELS, REFERENCES, REFERENCES_BY_OWNER
 from veilmesh_chaincode.records.base import Bookmark, ReferenceId
 from veilmesh_chaincode.records.enrolment import (
     GetHistory,
@@ -45,7 +46,7 @@ async def update_reference(call: Call, request: UpdateReference) -> Change:
     reference = references.update(
         request,
         node=await call.acting_node(NodeRole.OWNER),
-        reference=await call.state.get(REFERENCES, request.reference_id),
+        reference=await countersigned_reference(call, request.reference_id),
         model=await call.state.find(MODELS, request.model_digest),
         policy=await policy_in_force(call),
         now_s=call.now_s,
@@ -55,19 +56,19 @@ async def update_reference(call: Call, request: UpdateReference) -> Change:
 
 async def revoke(call: Call, request: RevokeReference) -> Change:
     node = await call.acting_node(NodeRole.OWNER)
-    reference = await call.state.get(REFERENCES, request.reference_id)
+    reference = await countersigned_reference(call, request.reference_id)
     return await _store(call, references.revoke(reference, request.reason, node=node, now_s=call.now_s))
 
 
 async def erase(call: Call, request: ReferenceKey) -> Change:
     node = await call.acting_node(NodeRole.OWNER)
-    reference = await call.state.get(REFERENCES, request.reference_id)
+    reference = await countersigned_reference(call, request.reference_id)
     return await _store(call, references.erase(reference, node=node, now_s=call.now_s))
 
 
 async def share(call: Call, request: ShareReference) -> Change:
     reference = references.share(
-        await call.state.get(REFERENCES, request.reference_id),
+        await countersigned_reference(call, request.reference_id),
         request.msp_id,
         node=await call.acting_node(NodeRole.OWNER),
         consortium=call.consortium,
@@ -78,6 +79,8 @@ async def share(call: Call, request: ShareReference) -> Change:
 
 async def _store(call: Call, reference: Reference) -> Change:
     await call.state.put(REFERENCES, reference)
+    await call.state.find(COUNTERSIGNS, reference.reference_id)
+    await call.state.put(COUNTERSIGNS, references.countersign(reference))
     return Change(
         reference,
         {
@@ -89,8 +92,19 @@ async def _store(call: Call, reference: Reference) -> Change:
     )
 
 
+async def countersigned_reference(call: Call, reference_id: ReferenceId) -> Reference:
+    """Return a reference that owner and consortium agree on; other contracts ask for it, too.
+
+    Raises:
+        Refusal: NOT_FOUND, NOT_COUNTERSIGNED.
+    """
+    reference = await call.state.get(REFERENCES, reference_id)
+    references.check_countersigned(reference, await call.state.find(COUNTERSIGNS, reference_id))
+    return reference
+
+
 async def get(call: Call, request: ReferenceKey) -> Reference:
-    return await call.state.get(REFERENCES, request.reference_id)
+    return await countersigned_reference(call, request.reference_id)
 
 
 async def list_references(call: Call, request: ListReferences) -> Page[Reference]:
@@ -101,6 +115,9 @@ async def list_references(call: Call, request: ListReferences) -> Page[Reference
         limit=request.limit,
         bookmark=request.bookmark,
     )
+    for reference in entries:
+        countersigned = await call.state.find(COUNTERSIGNS, reference.reference_id)
+        references.check_countersigned(reference, countersigned)
     return Page[Reference](entries=entries, bookmark=bookmark)
 
 

@@ -48,6 +48,19 @@ class Reference(ChangingRecord):
     created_at_s: int
 
 
+class Countersign(Document):
+    """The consortium's side of a reference: which record its endorsement policy let pass.
+
+    Fabric lets a key's own endorsement policy take the place of the chaincode's, so the owner's peer alone
+    could write its reference's key, past every rule. This record lies under the chaincode's policy and is
+    written with every change; a reference that differs from it is refused.
+    """
+
+    reference_id: ReferenceId
+    status: ReferenceStatus
+    record_sha256: Sha256Hex
+
+
 class HistoryEntry(Document):
     """One committed state of a reference."""
 

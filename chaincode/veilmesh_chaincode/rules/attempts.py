@@ -53,10 +53,7 @@ def begin(attempts: Attempts, attempt: OpenAttempt, terms: Terms, now_s: int) ->
             RefusalCode.ATTEMPTS_EXHAUSTED,
             f"{whose}: {len(counted.failures_at_s)} recent failures and {len(counted.open)} open "
             f"attempts, of {terms.attempt_limit} allowed within {terms.attempt_window_s} s",
-            retry_at_s=min(
-                [at_s + terms.attempt_window_s for at_s in counted.failures_at_s]
-                + [earlier.expires_at_s for earlier in counted.open]
-            ),
+            retry_at_s=_place_free_at_s(counted, terms),
         )
     return counted.replace(open=[*counted.open, attempt])
 
@@ -79,3 +76,12 @@ def fail(attempts: Attempts, authentication_id: TxId, terms: Terms, now_s: int) 
     if len(failures_at_s) < terms.attempt_limit:
         return counted.replace(failures_at_s=failures_at_s)
     return counted.replace(failures_at_s=[], locked_until_s=now_s + terms.lock_out_s)
+
+
+def _place_free_at_s(attempts: Attempts, terms: Terms) -> int:
+    """Return when enough of a full count has lapsed for one more attempt, should nothing else happen."""
+    ends_at_s = sorted(
+        [at_s + terms.attempt_window_s for at_s in attempts.failures_at_s]
+        + [attempt.expires_at_s for attempt in attempts.open]
+    )
+    return ends_at_s[len(ends_at_s) - terms.attempt_limit]

@@ -16,7 +16,7 @@ from veilmesh_chaincode.records.authentication import (
     Outcome,
     challenge_of,
 )
-from veilmesh_chaincode.records.base import TxId
+from veilmesh_chaincode.records.base import MspId, TxId
 from veilmesh_chaincode.records.enrolment import Reference
 from veilmesh_chaincode.records.policy import Policy
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
@@ -66,10 +66,7 @@ def open_(
             ATTEMPTS_EXHAUSTED.
     """
     references.check_usable(reference, now_s)
-    if reference.owner_msp_id not in consortium.members:
-        raise Refusal(
-            RefusalCode.NOT_A_MEMBER, f"{reference.owner_msp_id}, the reference's owner, is not a member"
-        )
+    _check_member(reference.owner_msp_id, consortium)
     nodes.check_active(decider, NodeRole.DECIDER)
     _check_terms(request, policy)
     if request.model_digest != reference.model_digest:
@@ -105,16 +102,31 @@ def conclude(
     outcome: Outcome,
     *,
     decider: Node,
+    relying: Node,
     reference: Reference,
     policy: Policy,
     attempts: Attempts,
+    consortium: Consortium,
     now_s: int,
 ) -> Step:
     """Enter the decision: once, in time, by the node named, about the reference as it was.
 
+    Nothing is decided for a node that was suspended meanwhile, or whose organisation has left.
+
+    Args:
+        authentication: the one to conclude.
+        outcome: the decision.
+        decider: the acting node.
+        relying: the node that opened the authentication.
+        reference: as it is now.
+        policy: the one in force now; its limits count.
+        attempts: the relying organisation's record with the reference.
+        consortium: as it is now.
+        now_s: the transaction's time.
+
     Raises:
-        Refusal: NOT_DECIDER, ALREADY_CONCLUDED, AUTHENTICATION_EXPIRED, REFERENCE_NOT_ACTIVE,
-            REFERENCE_EXPIRED, VERSION_CONFLICT.
+        Refusal: NOT_DECIDER, ALREADY_CONCLUDED, AUTHENTICATION_EXPIRED, NOT_A_MEMBER, NODE_NOT_ACTIVE,
+            ROLE_MISSING, REFERENCE_NOT_ACTIVE, REFERENCE_EXPIRED, VERSION_CONFLICT.
     """
     if decider.node_id != authentication.decider_node_id:
         raise Refusal(
@@ -123,6 +135,8 @@ def conclude(
             f"{authentication.decider_node_id}",
         )
     _check_open(authentication, now_s)
+    _check_member(relying.msp_id, consortium)
+    nodes.check_active(relying, NodeRole.RELYING)
     references.check_usable(reference, now_s)
     if reference.version != authentication.reference_version:
         raise Refusal(
@@ -158,6 +172,11 @@ def cancel(authentication: Authentication, *, node: Node, attempts: Attempts, no
         authentication.replace(status=AuthenticationStatus.CANCELLED, updated_at_s=now_s),
         attempt_rules.withdraw(attempts, authentication.authentication_id, now_s),
     )
+
+
+def _check_member(msp_id: MspId, consortium: Consortium) -> None:
+    if msp_id not in consortium.members:
+        raise Refusal(RefusalCode.NOT_A_MEMBER, f"{msp_id} is not a member any more")
 
 
 def _check_terms(request: OpenAuthentication, policy: Policy) -> None:

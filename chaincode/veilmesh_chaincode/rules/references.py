@@ -10,8 +10,11 @@ destroyed their salt. An expired reference is still active in name: it is not ve
 may update, revoke or erase it.
 """
 
+import hashlib
+
 from veilmesh_chaincode.records.base import MspId
 from veilmesh_chaincode.records.enrolment import (
+    Countersign,
     Reference,
     ReferenceStatus,
     RegisterReference,
@@ -126,6 +129,28 @@ def share(
             RefusalCode.ALREADY_EXISTS, f"{msp_id} may hold reference {reference.reference_id} already"
         )
     return reference.replace(shared_with=[*reference.shared_with, msp_id], updated_at_s=now_s)
+
+
+def countersign(reference: Reference) -> Countersign:
+    """Return the consortium's record of this very state of a reference."""
+    return Countersign(
+        reference_id=reference.reference_id,
+        status=reference.status,
+        record_sha256=hashlib.sha256(reference.to_bytes()).hexdigest(),
+    )
+
+
+def check_countersigned(reference: Reference, countersigned: Countersign | None) -> None:
+    """Refuse a reference that its owner's peer wrote on its own.
+
+    Raises:
+        Refusal: NOT_COUNTERSIGNED.
+    """
+    if countersigned != countersign(reference):
+        raise Refusal(
+            RefusalCode.NOT_COUNTERSIGNED,
+            f"reference {reference.reference_id} is not as the consortium's members endorsed it",
+        )
 
 
 def check_usable(reference: Reference, now_s: int) -> None:

@@ -2,11 +2,11 @@
 
 `simulate` runs the chaincode against committed state and returns what an endorser would sign: the response,
 the read set with versions, the write set, the event. Nothing is visible until `commit`, which checks what a
-peer's validator checks and answers with its code: a transaction id seen before, a key's own endorsement policy,
-a read that is no longer current. So two simulations of one state can be committed one after the other, which is
-how the tests show that of two concurrent transactions only one holds.
+peer's validator checks and answers with its code: a transaction id seen before, a key's own endorsement
+policy, a read that is no longer current. So two simulations of one state can be committed one after the
+other, which is how the tests show that of two concurrent transactions only one holds.
 
-Left to the real ledgers: signatures, the chaincode's endorsement policy, ordering, phantom reads (the contracts
+Left to the real ledgers: signatures, the chaincode's endorsement policy, ordering, phantom reads (contracts
 use ranges in queries only, and `simulate` fails a function that does otherwise).
 """
 
