@@ -1,0 +1,53 @@
+"""Anonymizers: one protocol, one file each, loaded by name.
+
+| name | what it does to the face | undone by |
+|---|---|---|
+| `blur` | Gaussian blur, as wide as a seventh of the face | nobody |
+| `pixelate` | squares of one colour | nobody |
+| `noise` | keyed Gaussian noise | nobody (it clips) |
+| `mask` | one flat colour | nobody |
+| `superpixel` | patches that follow edges, each of one colour | nobody |
+| `permute` | keyed permutation of the pixels around eyes, brows, nose and mouth | its key's owner, exactly |
+
+None of these promises that a detector still finds a face.
+
+"Is it anonymous?" is not answered here: the release gate (`veilmesh_ml.gate`) tries to break every result.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Anonymizer, ChangedArea
+from veilmesh_ml.errors import ParameterError, UnknownNameError
+
+__all__ = ["ANONYMIZER_NAMES", "AnonymizedImage", "Anonymizer", "ChangedArea", "load_anonymizer"]
+
+_CLASS_OF_NAME: Final = {
+    "blur": "Blur",
+    "pixelate": "Pixelate",
+    "noise": "Noise",
+    "mask": "Mask",
+    "superpixel": "Superpixel",
+    "permute": "Permute",
+}
+ANONYMIZER_NAMES: Final = tuple(_CLASS_OF_NAME)
+
+
+def load_anonymizer(name: str, **parameters: Any) -> Anonymizer:
+    """Load an anonymizer by name, with the parameters its class takes.
+
+    Raises:
+        UnknownNameError: none of that name.
+        ParameterError: a parameter it does not take, or one outside its range.
+    """
+    if name not in _CLASS_OF_NAME:
+        raise UnknownNameError(
+            f"no anonymizer called {name!r}", hint=f"there are: {', '.join(ANONYMIZER_NAMES)}"
+        )
+    module = import_module(f"veilmesh_ml.anonymizers.{name}")
+    make: Callable[..., Anonymizer] = getattr(module, _CLASS_OF_NAME[name])
+    try:
+        return make(**parameters)
+    except TypeError as err:
+        raise ParameterError(f"anonymizer {name!r} does not take these parameters: {err}") from err

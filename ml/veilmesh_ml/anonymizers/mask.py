@@ -1,0 +1,32 @@
+"""One flat colour over the whole face: the last resort, which tells nothing but where a head was."""
+
+from typing import Final
+
+import numpy as np
+
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, repaint, require
+from veilmesh_ml.face import Face
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.regions import face_region
+
+
+class Mask:
+    """Cover the face, grown by `grow`, with one grey level (0 black, 255 white)."""
+
+    name: Final = "mask"
+    varies: Final = False
+
+    def __init__(self, grey: int = 0, grow: float = 0.15) -> None:
+        """Grey: 0 to 255. Grow: 0 to 1."""
+        require(0 <= grey <= 255, f"grey {grey} is not within 0 and 255")
+        require(0 <= grow <= 1, f"grow {grow} is not within 0 and 1")
+        self.grey, self.grow = grey, grow
+
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (always the same)
+        changed_image, areas = repaint(
+            image,
+            faces,
+            lambda shape, face: face_region(shape, face, self.grow),
+            lambda window, _face, _index: np.full_like(window, self.grey),
+        )
+        return AnonymizedImage(changed_image, self.name, {"grey": self.grey, "grow": self.grow}, areas)

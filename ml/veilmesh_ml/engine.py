@@ -1,0 +1,70 @@
+"""What every face engine can do, and how to get one by name.
+
+An engine finds faces, aligns them and turns them into features. The reference engine is dlib itself; any
+other is held to its numbers.
+"""
+
+from typing import Protocol
+
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.errors import UnknownNameError
+from veilmesh_ml.face import Face
+from veilmesh_ml.image import RgbImage
+
+ENGINE_NAMES = ("reference",)
+CHIP_PX = 150  # side of the aligned chip that the encoder was trained on
+
+
+class Engine(Protocol):
+    """Finds, aligns and encodes faces. Implementations may be called from several threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 (hex) of the encoder's file. Features compare only where this is equal."""
+        ...
+
+    @property
+    def landmarks_digest(self) -> str:
+        """SHA-256 (hex) of the landmark model's file."""
+        ...
+
+    @property
+    def detector(self) -> str:
+        """Name and version of the detector, for receipts."""
+        ...
+
+    def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
+        """Find faces, surest first.
+
+        Args:
+            image: uint8 (height, width, 3) RGB, upright.
+            thorough: look for small, tilted and doubtful faces too. Anonymizing wants this: there a false
+                alarm
+                costs a patch of wall and a missed face costs a person.
+        """
+        ...
+
+    def align(self, image: RgbImage, face: Face) -> RgbImage:
+        """Cut the face out, turned upright and scaled: uint8 (150, 150, 3) RGB."""
+        ...
+
+    def encode(self, image: RgbImage, faces: list[Face]) -> Features:
+        """Return the features of these faces, float64 (n, 128), in their order."""
+        ...
+
+
+def load_engine(name: str = "reference") -> Engine:
+    """Load an engine with its models.
+
+    Raises:
+        UnknownNameError: none of that name.
+        ModelError: dlib or a model file is missing or is not the pinned one.
+    """
+    if name != "reference":
+        raise UnknownNameError(f"no engine called {name!r}", hint=f"there is: {', '.join(ENGINE_NAMES)}")
+    from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
+
+    return ReferenceEngine()
