@@ -1,0 +1,128 @@
+"""Fabric's protocol for Python: identities, a Gateway client, blocks and their verification.
+
+Names are loaded when first used, so that reading blocks does not import gRPC.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from veilmesh_fabric.calls import Deadlines, GatewayCalls
+    from veilmesh_fabric.checkpoint import Checkpoint, Position
+    from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest, SignedCommitStatusRequest
+    from veilmesh_fabric.connection import certificate_hash, connect
+    from veilmesh_fabric.contract import Contract, EndorsedTransaction, SubmittedTransaction
+    from veilmesh_fabric.deliver import blocks
+    from veilmesh_fabric.errors import (
+        CheckpointError,
+        CommitError,
+        CommitStatusError,
+        DecodeError,
+        DeliverError,
+        EndorseError,
+        EvaluateError,
+        FabricError,
+        GatewayError,
+        IdentityError,
+        PeerError,
+        SignatureError,
+        SubmitError,
+        VerificationError,
+    )
+    from veilmesh_fabric.events import ChaincodeEvent
+    from veilmesh_fabric.gateway import Gateway
+    from veilmesh_fabric.identity import SigningIdentity
+    from veilmesh_fabric.proposal import Proposal, SignedProposal
+    from veilmesh_fabric.retry import Clock, RetryPolicy, SystemClock
+    from veilmesh_fabric.signing import EcdsaSigner, Ed25519Signer, Signer, verify
+    from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
+
+__all__ = [
+    "ChaincodeEvent",
+    "Checkpoint",
+    "CheckpointError",
+    "Clock",
+    "CommitError",
+    "CommitStatus",
+    "CommitStatusError",
+    "CommitStatusRequest",
+    "Contract",
+    "Deadlines",
+    "DecodeError",
+    "DeliverError",
+    "EcdsaSigner",
+    "Ed25519Signer",
+    "EndorseError",
+    "EndorsedTransaction",
+    "EvaluateError",
+    "FabricError",
+    "Gateway",
+    "GatewayCalls",
+    "GatewayError",
+    "IdentityError",
+    "PeerError",
+    "Position",
+    "PreparedTransaction",
+    "Proposal",
+    "RetryPolicy",
+    "SignatureError",
+    "SignedCommitStatusRequest",
+    "SignedProposal",
+    "SignedTransaction",
+    "Signer",
+    "SigningIdentity",
+    "SubmitError",
+    "SubmittedTransaction",
+    "SystemClock",
+    "VerificationError",
+    "blocks",
+    "certificate_hash",
+    "connect",
+    "verify",
+]
+
+_EXPORTS = {
+    "calls": ("Deadlines", "GatewayCalls"),
+    "checkpoint": ("Checkpoint", "Position"),
+    "commit": ("CommitStatus", "CommitStatusRequest", "SignedCommitStatusRequest"),
+    "connection": ("certificate_hash", "connect"),
+    "contract": ("Contract", "EndorsedTransaction", "SubmittedTransaction"),
+    "deliver": ("blocks",),
+    "errors": (
+        "CheckpointError",
+        "CommitError",
+        "CommitStatusError",
+        "DecodeError",
+        "DeliverError",
+        "EndorseError",
+        "EvaluateError",
+        "FabricError",
+        "GatewayError",
+        "IdentityError",
+        "PeerError",
+        "SignatureError",
+        "SubmitError",
+        "VerificationError",
+    ),
+    "events": ("ChaincodeEvent",),
+    "gateway": ("Gateway",),
+    "identity": ("SigningIdentity",),
+    "proposal": ("Proposal", "SignedProposal"),
+    "retry": ("Clock", "RetryPolicy", "SystemClock"),
+    "signing": ("EcdsaSigner", "Ed25519Signer", "Signer", "verify"),
+    "transaction": ("PreparedTransaction", "SignedTransaction"),
+}
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -58,7 +58,7 @@ class Proposal:
     """An unsigned proposal, in the bytes that are to be signed."""
 
     channel_name: str
-    transaction_id: str
+    tx_id: str
     proposal_bytes: bytes = field(repr=False)  # may hold transient data
 
     @classmethod

@@ -21,7 +21,7 @@ class SignedTransaction:
     """A transaction as it travels to the orderers."""
 
     channel_name: str
-    transaction_id: str
+    tx_id: str
     payload: bytes = field(repr=False)
     signature: bytes = field(repr=False)
 
@@ -34,7 +34,7 @@ class PreparedTransaction:
     """An endorsed transaction, in the bytes that are to be signed."""
 
     channel_name: str
-    transaction_id: str
+    tx_id: str
     payload: bytes = field(repr=False)
     result: bytes = field(repr=False)  # what the chaincode returned; it counts once the commit is VALID
 
@@ -69,15 +69,13 @@ class PreparedTransaction:
                 raise VerificationError(
                     f"the gateway's transaction has another {part} than the proposal",
                     rule="prepared-as-proposed",
-                    tx_id=proposal.transaction_id,
+                    tx_id=proposal.tx_id,
                 )
         action = decode(proposal_pb2.ChaincodeAction, response.extension, "chaincode action")
-        return cls(proposal.channel_name, proposal.transaction_id, envelope.payload, action.response.payload)
+        return cls(proposal.channel_name, proposal.tx_id, envelope.payload, action.response.payload)
 
     def sign(self, identity: SigningIdentity) -> SignedTransaction:
-        return SignedTransaction(
-            self.channel_name, self.transaction_id, self.payload, identity.sign(self.payload)
-        )
+        return SignedTransaction(self.channel_name, self.tx_id, self.payload, identity.sign(self.payload))
 
 
 def _endorsed_action(data: bytes) -> Any:

@@ -1,0 +1,115 @@
+"""When to try again, and how long to wait: decisions without I/O.
+
+- Before anything was submitted (evaluate, endorse): again while the gateway is UNAVAILABLE. It has
+  tried other peers by itself, so what is left is mostly the way to it.
+- MVCC_READ_CONFLICT and PHANTOM_READ_CONFLICT: what the transaction read has changed, so it is proposed anew.
+- After an uncertain answer to a submission: never again. `CommitStatus` is asked instead (`commit.py`).
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import grpc
+from fabric_protos.peer import transaction_pb2
+
+from veilmesh_fabric.errors import CommitError, GatewayError
+
+Answer = TypeVar("Answer")
+
+_CONFLICTS = frozenset({transaction_pb2.MVCC_READ_CONFLICT, transaction_pb2.PHANTOM_READ_CONFLICT})
+
+_UNCERTAIN = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        # A connection that breaks in the middle of a call may also end it with these two.
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+class Clock(Protocol):
+    """Time and waiting, so that tests need neither."""
+
+    def now(self) -> datetime:
+        """Return the wall clock, aware; it becomes the transactions' timestamp."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+
+    async def sleep(self, delay_s: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How persistent a client is. `RetryPolicy(attempts=1, conflict_attempts=1)` never tries again."""
+
+    attempts: int = 5  # to evaluate or endorse one proposal
+    conflict_attempts: int = 5  # proposals for one `Contract.submit`
+    first_delay_s: float = 0.1
+    longest_delay_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.conflict_attempts < 1:
+            raise ValueError("at least one attempt is needed")
+
+    def delay_s(self, failures: int) -> float:
+        """Return how long to wait after `failures` failures in a row, 1 or more.
+
+        The bound doubles each time; the delay is a random share of it, between half and all, so that clients
+        that failed together do not come back together.
+        """
+        bound: float = min(self.longest_delay_s, self.first_delay_s * 2 ** min(failures - 1, 30))
+        return bound * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+
+
+def is_unavailable(error: GatewayError) -> bool:
+    return error.code is grpc.StatusCode.UNAVAILABLE
+
+
+def is_uncertain(error: GatewayError) -> bool:
+    """Whether the gateway may have acted although it did not say so."""
+    return error.code in _UNCERTAIN
+
+
+def is_conflict(error: CommitError) -> bool:
+    """Whether a new proposal of the same request may succeed."""
+    return error.code in _CONFLICTS
+
+
+async def retry_unavailable(
+    call: Callable[[], Awaitable[Answer]], policy: RetryPolicy, clock: Clock
+) -> Answer:
+    """Return what `call` returns, calling it again while the gateway is out of reach.
+
+    Raises:
+        GatewayError: the last attempt's.
+    """
+    for attempt in range(1, policy.attempts):
+        try:
+            return await call()
+        except GatewayError as err:
+            if not is_unavailable(err):
+                raise
+        await clock.sleep(policy.delay_s(attempt))
+    return await call()
