@@ -12,7 +12,7 @@
     └── signature over proposal_bytes
 
 Each layer is serialized on its own: hashes and signatures cover exact bytes (Fabric `peer/proposal.proto`).
-Sending it is for `calls.py`; answering it for `endorsement.py`.
+Sending it is for `calls.py`; answering it for `proposal_response.py`.
 """
 
 import os

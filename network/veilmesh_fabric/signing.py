@@ -109,10 +109,9 @@ def verify(public_key: PublicKey, signature: bytes, message: bytes) -> None:
         SignatureError: it is not, it is malformed, or its s is in the upper half; or the key is on a curve
             that Fabric does not use.
     """
-    if isinstance(public_key, EllipticCurvePublicKey):
-        _require_low_s(public_key, signature)
     try:
         if isinstance(public_key, EllipticCurvePublicKey):
+            _require_low_s(public_key, signature)
             public_key.verify(signature, message, _ECDSA_SHA256)
         else:
             public_key.verify(signature, message)
