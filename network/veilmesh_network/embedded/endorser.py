@@ -1,0 +1,230 @@
+"""The peers' half of the ledger: run the contract, sign what came of it.
+
+For each proposal, in Fabric's order (`core/endorser/endorser.go`):
+
+1. the proposal is well made, signed, and by one who may propose; 2. its transaction id is new; 3. the
+chaincode is defined on the channel; 4. its time is within a minute of ours. Contracts take the
+transaction's time for the time, and a client could lie
+   about it; a refusal writes nothing, so it may depend on a clock;
+5. the contract runs against one snapshot;
+6. each peer signs the result with its own key.
+
+Peers that run the same contract object share one simulation: the result follows from proposal and snapshot
+alone. A peer that was given another one simulates by itself, and results that differ are not endorsed.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fabric_protos.peer import proposal_response_pb2
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.stub import Creator, Stub
+from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.lifecycle import LIFECYCLE
+from veilmesh_fabric.msp import Identity
+from veilmesh_fabric.proposal_response import assemble_transaction, endorse, response_payload
+
+from veilmesh_network.embedded.channel import Channel
+from veilmesh_network.embedded.lifecycle import Definition, Definitions
+from veilmesh_network.embedded.proposals import OpenedProposal, ProposalError, check_proposal
+from veilmesh_network.embedded.simulator import Invocation, Simulation
+from veilmesh_network.embedded.store import LedgerStore, Snapshot
+
+MAX_CLOCK_SKEW = timedelta(seconds=60)
+
+_logger = logging.getLogger(__name__)
+
+
+class ChaincodeResponse(Protocol):
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def payload(self) -> bytes: ...
+
+
+class Chaincode(Protocol):
+    """What the ledger runs: `veilmesh_chaincode`'s own, or a test's."""
+
+    async def invoke(self, stub: Stub, args: Sequence[bytes], /) -> ChaincodeResponse: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One organisation's peer: its key, and the contracts that it runs by chaincode name."""
+
+    identity: SigningIdentity
+    address: str  # how errors call it
+    chaincodes: Mapping[str, Chaincode] = field(repr=False)
+
+    @property
+    def msp_id(self) -> str:
+        return self.identity.msp_id
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What a contract answered, and what a peer would sign for it."""
+
+    response: Any  # peer.Response
+    payload: bytes  # ProposalResponsePayload
+
+
+class PeerError(Exception):
+    """One peer did not endorse or answer.
+
+    Attributes:
+        peer: which one.
+        message: what it says.
+        by_chaincode: whether its contract said no, rather than something being broken.
+    """
+
+    def __init__(self, peer: Peer, message: str, *, by_chaincode: bool) -> None:
+        super().__init__(message)
+        self.peer = peer
+        self.message = message
+        self.by_chaincode = by_chaincode
+
+
+class Endorser:
+    """All organisations' peers."""
+
+    def __init__(
+        self, channel: Channel, store: LedgerStore, peers: Sequence[Peer], now: Callable[[], datetime]
+    ) -> None:
+        self._channel = channel
+        self._store = store
+        self._now = now
+        self._definitions = Definitions()
+        self.peers = peers
+
+    async def evaluate(self, proposal: OpenedProposal, peer: Peer) -> Any:
+        """Run the contract for its answer alone; return the `peer.Response`.
+
+        Raises:
+            ProposalError: the proposal is refused as such.
+            PeerError: the contract refused or failed.
+        """
+        creator = check_proposal(proposal, self._channel, self._now())
+        with self._store.snapshot() as snapshot:
+            _require_new(proposal, snapshot)
+            return (await self._simulate(proposal, creator, peer, snapshot)).response
+
+    async def endorse(self, proposal: OpenedProposal, peers: Sequence[Peer]) -> Any:
+        """Have each of `peers` run the contract and sign; return the `Envelope` for the client to sign.
+
+        Raises:
+            ProposalError: the proposal is refused as such.
+            PeerError: a peer's contract refused or failed, or its result differs from the first peer's.
+        """
+        creator = check_proposal(proposal, self._channel, self._now())
+        results: dict[int, Simulated] = {}
+        responses = []
+        with self._store.snapshot() as snapshot:
+            _require_new(proposal, snapshot)
+            for peer in peers:
+                contract = id(peer.chaincodes[proposal.chaincode])
+                if contract not in results:
+                    results[contract] = await self._simulate(proposal, creator, peer, snapshot)
+                responses.append(self._sign(peer, results[contract]))
+                if responses[-1].payload != responses[0].payload:
+                    raise PeerError(peer, "ProposalResponsePayloads do not match", by_chaincode=False)
+        return assemble_transaction(proposal.message, responses)
+
+    async def _simulate(
+        self, proposal: OpenedProposal, creator: Identity, peer: Peer, snapshot: Snapshot
+    ) -> Simulated:
+        definition = self._definitions.find(snapshot, proposal.chaincode)
+        if definition is None:
+            raise PeerError(
+                peer,
+                f"make sure the chaincode {proposal.chaincode} has been successfully defined on channel "
+                f"{proposal.channel} and try again: chaincode {proposal.chaincode} not found",
+                by_chaincode=False,
+            )
+        self._check_time(proposal, peer)
+        simulation = Simulation(_invocation(proposal, creator), snapshot)
+        try:
+            response = await peer.chaincodes[proposal.chaincode].invoke(simulation, proposal.arguments)
+        except Exception as err:
+            # A contract that lets an exception out is broken; its transaction fails and the ledger lives on.
+            _logger.exception("chaincode %s failed in transaction %s", proposal.chaincode, proposal.tx_id)
+            message = f"error in simulation: {type(err).__name__}: {err}"
+            raise PeerError(peer, message, by_chaincode=False) from err
+        if not 200 <= response.status < 400:
+            raise _chaincode_error(peer, response.status, response.message)
+        return _simulated(proposal, simulation, response, definition)
+
+    def _check_time(self, proposal: OpenedProposal, peer: Peer) -> None:
+        skew = proposal.at - self._now()
+        if abs(skew) <= MAX_CLOCK_SKEW:
+            return
+        refusal = Refusal(
+            RefusalCode.CLOCK_SKEW,
+            f"the proposal's time is {skew.total_seconds():+.0f} s off the endorser's clock,"
+            f" more than {MAX_CLOCK_SKEW.total_seconds():.0f} s",
+        )
+        raise _chaincode_error(peer, refusal.code.status, refusal.to_message())
+
+    def _sign(self, peer: Peer, simulated: Simulated) -> Any:
+        answer = endorse(peer.identity, simulated.payload, simulated.response)
+        creator = peer.identity.creator
+        self._channel.signed_here(creator, simulated.payload + creator, answer.endorsement.signature)
+        return answer
+
+
+def _require_new(proposal: OpenedProposal, snapshot: Snapshot) -> None:
+    if snapshot.transaction(proposal.tx_id) is not None:
+        raise ProposalError(f"duplicate transaction found [{proposal.tx_id}]")
+
+
+def _chaincode_error(peer: Peer, status: int, message: str) -> PeerError:
+    return PeerError(peer, f"chaincode response {status}, {message}", by_chaincode=True)
+
+
+def _invocation(proposal: OpenedProposal, creator: Identity) -> Invocation:
+    return Invocation(
+        tx_id=proposal.tx_id,
+        channel=proposal.channel,
+        chaincode=proposal.chaincode,
+        creator=_creator(creator),
+        timestamp_s=int(proposal.at.timestamp()),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _creator(identity: Identity) -> Creator:
+    key = identity.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Creator(
+        msp_id=identity.msp_id,
+        identity_sha256=sha256(key).hexdigest(),
+        organizational_units=frozenset(identity.certificate.organizational_units),
+        attributes=identity.certificate.attributes,
+    )
+
+
+def _simulated(
+    proposal: OpenedProposal, simulation: Simulation, response: ChaincodeResponse, definition: Definition
+) -> Simulated:
+    # As every transaction on Fabric: it holds only under the definition that it was simulated with.
+    answer = proposal_response_pb2.Response(
+        status=response.status, message=response.message, payload=response.payload
+    )
+    payload = response_payload(
+        proposal.message,
+        answer,
+        results=simulation.read_write_set({LIFECYCLE: [definition.sequence]}),
+        chaincode_name=proposal.chaincode,
+        chaincode_version=definition.chaincode.version,
+        event=simulation.event_bytes(),
+    )
+    return Simulated(answer, payload)

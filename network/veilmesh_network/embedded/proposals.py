@@ -1,0 +1,105 @@
+"""Opening a signed proposal and the checks that need neither contract nor state.
+
+Source: Fabric `core/endorser/msgvalidation.go`, whose sentences the refusals keep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import chaincode_pb2, proposal_pb2
+from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
+from veilmesh_fabric.msp import Identity
+from veilmesh_fabric.proposal import transaction_id
+from veilmesh_fabric.wire import decode, decode_time
+
+from veilmesh_network.embedded.channel import Channel
+
+
+class ProposalError(Exception):
+    """The proposal is not one: malformed, not its creator's, or of no one who may propose."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedProposal:
+    """A signed proposal taken apart; nothing of it is checked but its form."""
+
+    message: Any  # peer.Proposal
+    signed_bytes: bytes
+    signature: bytes
+    channel: str
+    chaincode: str
+    arguments: Sequence[bytes]
+    tx_id: str
+    at: datetime
+    nonce: bytes
+    creator: bytes  # SerializedIdentity
+    kind: int  # common.HeaderType
+    epoch: int
+
+
+def open_proposal(signed_proposal: Any) -> OpenedProposal:
+    """Take a `SignedProposal` apart.
+
+    Raises:
+        ProposalError: some layer of it is missing or malformed.
+    """
+    try:
+        message = decode(proposal_pb2.Proposal, signed_proposal.proposal_bytes, "proposal")
+        header = decode(common_pb2.Header, message.header, "header")
+        channel_header = decode(common_pb2.ChannelHeader, header.channel_header, "channel header")
+        signature_header = decode(common_pb2.SignatureHeader, header.signature_header, "signature header")
+        payload = decode(proposal_pb2.ChaincodeProposalPayload, message.payload, "proposal payload")
+        spec = decode(chaincode_pb2.ChaincodeInvocationSpec, payload.input, "invocation").chaincode_spec
+        at = decode_time(channel_header.timestamp, "timestamp")
+    except DecodeError as err:
+        raise ProposalError(str(err)) from err
+    if not channel_header.channel_id:
+        raise ProposalError("no channel id provided")
+    if not spec.chaincode_id.name:
+        raise ProposalError(f"no chaincode name is provided, channel id [{channel_header.channel_id}]")
+    return OpenedProposal(
+        message=message,
+        signed_bytes=signed_proposal.proposal_bytes,
+        signature=signed_proposal.signature,
+        channel=channel_header.channel_id,
+        chaincode=spec.chaincode_id.name,
+        arguments=tuple(spec.input.args),
+        tx_id=channel_header.tx_id,
+        at=at,
+        nonce=signature_header.nonce,
+        creator=signature_header.creator,
+        kind=channel_header.type,
+        epoch=channel_header.epoch,
+    )
+
+
+def check_proposal(proposal: OpenedProposal, channel: Channel, now: datetime) -> Identity:
+    """Return the proposal's creator, if it is well made, signed, and by one who may propose.
+
+    Raises:
+        ProposalError: it is not.
+    """
+    expected = transaction_id(proposal.nonce, proposal.creator)
+    if proposal.kind != common_pb2.ENDORSER_TRANSACTION:
+        raise ProposalError(f"error validating proposal: invalid header type {proposal.kind}")
+    if proposal.epoch != 0:
+        raise ProposalError("error validating proposal: epoch is non-zero")
+    if not proposal.nonce:
+        raise ProposalError("error validating proposal: nonce is empty")
+    if proposal.tx_id != expected:
+        raise ProposalError(
+            "error validating proposal: incorrectly computed txid "
+            f"'{proposal.tx_id}' -- expected '{expected}'"
+        )
+    try:
+        identity = channel.signer(proposal.creator, proposal.signed_bytes, proposal.signature, now)
+        channel.require_proposer(identity)
+    except (IdentityError, SignatureError) as err:
+        # Fabric says "access denied" alone and logs the reason; in one process the reason is no secret.
+        raise ProposalError(
+            f"error validating proposal: access denied: channel [{proposal.channel}]: {err}"
+        ) from err
+    return identity

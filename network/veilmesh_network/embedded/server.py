@@ -1,0 +1,186 @@
+"""The embedded ledger as a whole: opened on its file, served on one address, closed in order."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import grpc
+import grpc.aio
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2_grpc
+from fabric_protos.peer import events_pb2_grpc, transaction_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from veilmesh_fabric.block import decode_block, header_hash
+from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.identity import SigningIdentity
+
+from veilmesh_network.embedded.channel import Channel
+from veilmesh_network.embedded.committer import Committer
+from veilmesh_network.embedded.deliver import DeliverService
+from veilmesh_network.embedded.endorser import Chaincode, Endorser, Peer
+from veilmesh_network.embedded.feed import BlockFeed
+from veilmesh_network.embedded.gateway import GatewayService
+from veilmesh_network.embedded.lifecycle import Definitions, definition_transaction
+from veilmesh_network.embedded.orderer import Orderer
+from veilmesh_network.embedded.store import BlockCommit, LedgerStore, TransactionRecord
+from veilmesh_network.embedded.validator import Validator
+from veilmesh_network.errors import AddressInUseError, StorageError
+
+CHAINCODE_VERSION = "1.0"
+_STOP_GRACE_S = 0.5  # for answers that are on their way; streams have no end of their own
+_LARGEST_OVERHEAD = 1024 * 1024  # of a request around a transaction of the channel's largest size
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerIdentities:
+    """The keys that the one process holds for everybody."""
+
+    genesis: bytes  # the channel's block 0
+    peers: Sequence[SigningIdentity]  # one a member
+    admin: SigningIdentity  # of a member; defines the chaincodes
+    orderer: SigningIdentity
+    tls_certificate: bytes  # PEM
+    tls_key: bytes = field(repr=False)
+
+
+class EmbeddedLedger:
+    """One channel's ledger. `start`, then `serve`; `stop` ends both."""
+
+    def __init__(
+        self,
+        identities: LedgerIdentities,
+        path: Path,
+        chaincodes: Mapping[str, Chaincode],
+        *,
+        chaincodes_of: Mapping[str, Mapping[str, Chaincode]] | None = None,
+    ) -> None:
+        """Open the ledger's file, or found it with the channel's first block.
+
+        Args:
+            identities: whose ledger it is.
+            path: the file.
+            chaincodes: what every peer runs, by name.
+            chaincodes_of: what an organisation's peer runs instead, by MSP id.
+
+        Raises:
+            StorageError: the file cannot be used, or holds another channel.
+            DecodeError: `identities.genesis` is no config block.
+        """
+        self._identities = identities
+        self._chaincodes = chaincodes
+        self._store = LedgerStore(path)
+        _found(self._store, identities.genesis)
+        channel = Channel(ChannelConfig.from_block(identities.genesis))
+        self._channel = channel
+        self._feed = BlockFeed(self._store)
+        self._orderer = Orderer(channel, _utc_now)
+        self._committer = Committer(
+            self._store, self._orderer, Validator(channel), identities.orderer, self._feed
+        )
+        peers = [
+            Peer(peer, f"peer.{peer.msp_id}", (chaincodes_of or {}).get(peer.msp_id, chaincodes))
+            for peer in identities.peers
+        ]
+        endorser = Endorser(channel, self._store, peers, _utc_now)
+        self._gateway = GatewayService(channel, endorser, self._orderer, self._feed, _utc_now)
+        self._deliver = DeliverService(channel, self._feed, _utc_now)
+
+    async def start(self, listen: str) -> int:
+        """Serve on `listen` ("127.0.0.1:7050"; port 0 for any) and return the port.
+
+        The chaincodes are defined, and the ledger is ready, when this returns.
+
+        Raises:
+            AddressInUseError: the address is taken.
+            StorageError: a block cannot be written.
+        """
+        self._committing = asyncio.create_task(self._committer.run())
+        await self._define_chaincodes()
+        limit = self._channel.config.orderer.absolute_max_bytes + _LARGEST_OVERHEAD
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # or two ledgers would share one port
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", -1),
+            ]
+        )
+        gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, self._server)
+        events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, self._server)
+        healthy = health.aio.HealthServicer()
+        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)
+        credentials = grpc.ssl_server_credentials(
+            [(self._identities.tls_key, self._identities.tls_certificate)]
+        )
+        try:
+            port = self._server.add_secure_port(listen, credentials)
+        except RuntimeError as err:
+            raise AddressInUseError(f"{listen} cannot be served: {err}") from err
+        await self._server.start()
+        return int(port)
+
+    async def serve(self) -> None:
+        """Return after `stop`.
+
+        Raises:
+            StorageError: a block could not be written; nothing that it held was acknowledged.
+        """
+        await asyncio.shield(self._committing)
+
+    async def stop(self) -> None:
+        """Commit what was taken, answer those who wait, close the file."""
+        self._orderer.close()
+        await asyncio.wait([self._committing])
+        await self._server.stop(_STOP_GRACE_S)
+        self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _define_chaincodes(self) -> None:
+        for name in sorted(self._chaincodes):
+            with self._store.snapshot() as snapshot:
+                if Definitions().find(snapshot, name) is not None:
+                    continue
+            envelope = definition_transaction(
+                name,
+                CHAINCODE_VERSION,
+                channel=self._channel.config.channel_id,
+                creator=self._identities.admin,
+                endorsers=self._identities.peers,
+                at=_utc_now(),
+            )
+            height = self._feed.height
+            self._orderer.take(envelope)
+            await self._feed.block(height)
+
+
+def _found(store: LedgerStore, genesis: bytes) -> None:
+    """Make `genesis` the first block of an empty store; of another, require that it is.
+
+    Raises:
+        StorageError: the store begins with another block.
+    """
+    block = decode_block(genesis)
+    own_hash = header_hash(block.header)
+    if store.height > 0:
+        if store.header_hash(0) != own_hash:
+            raise StorageError("the ledger file belongs to another channel: its first block is another")
+        return
+    message = common_pb2.Block.FromString(genesis)
+    # What a committing peer adds: the validation code of its one transaction.
+    message.metadata.metadata[common_pb2.TRANSACTIONS_FILTER] = bytes([transaction_pb2.VALID])
+    tx_id = block.transactions[0].tx_id
+    record = TransactionRecord(tx_id, 0, 0, int(transaction_pb2.VALID))
+    encoded = message.SerializeToString(deterministic=True)
+    store.commit(BlockCommit(0, own_hash, encoded, [record], {}, []))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
