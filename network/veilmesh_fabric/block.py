@@ -55,6 +55,7 @@ class OrdererSignature:
 class BlockMetadata:
     value: bytes  # OrdererBlockMetadata, as the orderers sign it
     last_config: int  # number of the config block in force, out of `value`
+    consenter_metadata: bytes  # the ordering service's own, out of `value`
     signatures: tuple[OrdererSignature, ...]
     validation_codes: bytes  # one byte a transaction; empty before a peer has validated the block
     commit_hash: bytes  # empty where the peer keeps none
@@ -107,13 +108,16 @@ def _decode_metadata(entries: tuple[bytes, ...]) -> BlockMetadata:
         raise DecodeError(f"block metadata has {len(entries)} entries, only {_METADATA_ENTRIES} are known")
     signed, last_config, codes, orderer, commit_hash = entries + (b"",) * (_METADATA_ENTRIES - len(entries))
     metadata = decode_canonical(common_pb2.Metadata, signed, "orderer's block metadata")
-    value = decode(common_pb2.OrdererBlockMetadata, metadata.value, "value of the orderer's block metadata")
+    value = decode_canonical(
+        common_pb2.OrdererBlockMetadata, metadata.value, "value of the orderer's block metadata"
+    )
     commit = decode_canonical(common_pb2.Metadata, commit_hash, "commit hash")
     if commit.signatures:
         raise DecodeError("commit hash carries signatures")
     return BlockMetadata(
         value=metadata.value,
         last_config=value.last_config.index,
+        consenter_metadata=value.consenter_metadata,
         signatures=tuple(
             _orderer_signature(each.signature_header, each.identifier_header, each.signature)
             for each in metadata.signatures

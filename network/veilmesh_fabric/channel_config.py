@@ -133,8 +133,16 @@ class ChannelConfig:
         header = decode(common_pb2.ChannelHeader, payload.header.channel_header, "channel header")
         if header.type != common_pb2.CONFIG:
             raise DecodeError(f"transaction of type {header.type} is no CONFIG transaction")
-        config = decode(configtx_pb2.ConfigEnvelope, payload.data, "config envelope").config
-        return cls.from_proto(header.channel_id, config)
+        return cls.from_envelope(header.channel_id, payload.data)
+
+    @classmethod
+    def from_envelope(cls, channel_id: str, data: bytes) -> "ChannelConfig":
+        """Read the `ConfigEnvelope` message that a CONFIG transaction carries.
+
+        Raises:
+            DecodeError: `data` is none, or as `from_proto`.
+        """
+        return cls.from_proto(channel_id, decode(configtx_pb2.ConfigEnvelope, data, "config envelope").config)
 
 
 def _capabilities(group: Any) -> frozenset[str]:

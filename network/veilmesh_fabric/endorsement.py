@@ -1,116 +1,219 @@
-"""The endorser's half of a transaction: answer a proposal, and put the answers together.
+"""Whether a transaction's endorsers are those it needs.
 
-1. Simulate (elsewhere), then `response_payload`: what all endorsers must agree on, byte for byte.
-2. `endorse`: each endorser signs that payload together with its own name.
-3. `assemble_transaction`: the gateway joins equal answers into the envelope that the client is to sign.
+Every chaincode that a transaction writes to is judged by itself. Each key written, its value or its metadata,
+falls under one policy:
 
-Source: Fabric `protoutil/txutils.go` (`CreateProposalResponse`, `createTx`).
+1. the key's own, if its metadata hold one (VALIDATION_PARAMETER), as committed before this block; if an
+   earlier transaction of the same block, itself sufficiently endorsed, changes the key's metadata, nothing
+   satisfies it;
+2. otherwise that of the private collection the key belongs to, if there is one;
+3. otherwise the chaincode's.
+
+All policies so found must be satisfied; where there is none, because nothing was written, the chaincode's.
+
+Source: Fabric v3.1 `core/common/validation/statebased/{validator_keylevel,v20,vpmanagerimpl}.go` and
+`core/committer/txvalidator/v20/plugindispatcher/dispatcher.go`.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from fabric_protos.common import common_pb2
-from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
+from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.committed_transaction import ChaincodeAction, TxValidationCode
+from veilmesh_fabric.errors import DecodeError
+from veilmesh_fabric.lifecycle import (
+    LIFECYCLE,
+    ChaincodeDefinition,
+    Collection,
+    chaincode_definition,
+    implicit_collection_policy,
+    lifecycle_policy,
+)
+from veilmesh_fabric.msp import Identity
+from veilmesh_fabric.policy import NoSuchPolicy, Policy, SignaturePolicy
+from veilmesh_fabric.rules import Rule
+from veilmesh_fabric.rwset import VALIDATION_PARAMETER, NamespaceReadWriteSet
+from veilmesh_fabric.world_state import StateKey, WorldState
 
-from veilmesh_fabric.errors import VerificationError
-from veilmesh_fabric.identity import SigningIdentity
-from veilmesh_fabric.proposal import payload_without_transient, proposal_hash
-from veilmesh_fabric.wire import decode
-
-_LOWEST_ERROR_STATUS = 400  # shim.ERRORTHRESHOLD: from here on a chaincode's answer is no endorsement
+_BUILT_IN_PLUGIN = "vscc"
 
 
-def response_payload(
-    proposal: Any,
-    response: Any,
-    *,
-    results: bytes,
-    chaincode_name: str,
-    chaincode_version: str,
-    event: bytes = b"",
-) -> bytes:
-    """Return the `ProposalResponsePayload` of a simulation.
+@dataclass(frozen=True, slots=True)
+class EndorsementFailure:
+    code: int  # TxValidationCode
+    rule: Rule
+    reason: str
 
-    Args:
-        proposal: the `Proposal` message.
-        response: the `Response` message that the chaincode gave.
-        results: the `TxReadWriteSet`, serialized.
-        chaincode_name: which chaincode ran.
-        chaincode_version: as its definition says.
-        event: the `ChaincodeEvent`, serialized; empty where there is none.
 
-    Raises:
-        DecodeError: `proposal` does not hold the messages it should.
+@dataclass(frozen=True, slots=True)
+class _Guards:
+    """What guards one chaincode."""
+
+    policy: Policy
+    collections: Mapping[str, Collection] = field(default_factory=dict)
+
+
+class EndorsementPolicies:
+    """The endorsement policies of a channel under one configuration, as the state defines them.
+
+    Definitions are remembered until `forget_definitions`, to be called when `_lifecycle` was written.
     """
-    header = decode(common_pb2.Header, proposal.header, "proposal header")
-    action = proposal_pb2.ChaincodeAction(
-        results=results,
-        events=event,
-        response=response,
-        chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode_name, version=chaincode_version),
-    )
-    payload = proposal_response_pb2.ProposalResponsePayload(
-        proposal_hash=proposal_hash(header, proposal.payload), extension=action.SerializeToString()
-    )
-    data: bytes = payload.SerializeToString()
-    return data
+
+    def __init__(self, config: ChannelConfig, state: WorldState) -> None:
+        self._config = config
+        self._state = state
+        self._guards: dict[str, _Guards | EndorsementFailure] = {}
+        self._application_policy = lru_cache(1024)(config.policies.application_policy)
+        self._signature_policy = lru_cache(1024)(SignaturePolicy.from_bytes)
+        self._satisfied = lru_cache(4096)(_satisfied)
+
+    def forget_definitions(self) -> None:
+        self._guards.clear()
+
+    def block_to_live(self, chaincode: str, collection: str) -> int:
+        """Return after how many blocks a private collection's data expire; 0: never."""
+        guards = self._guards_of(chaincode)
+        if isinstance(guards, EndorsementFailure) or collection not in guards.collections:
+            return 0
+        return guards.collections[collection].block_to_live
+
+    def failure(
+        self,
+        action: ChaincodeAction,
+        endorsers: tuple[Identity, ...],
+        changed_in_block: set[StateKey],
+    ) -> EndorsementFailure | None:
+        """Judge one transaction.
+
+        Args:
+            action: what its endorsers signed.
+            endorsers: whose signatures hold, in order, none twice.
+            changed_in_block: keys whose metadata earlier, sufficiently endorsed transactions of the block
+                write; this transaction's are added for each chaincode it is sufficiently endorsed for.
+        """
+        failure = None
+        parts = {part.namespace: part for part in action.results.namespaces if part.writes_anything}
+        names = sorted({action.chaincode, *parts})
+        for name in names:
+            part = parts.get(name)
+            found = self._namespace_failure(name, part, endorsers, changed_in_block)
+            if found is None and part is not None:
+                changed_in_block.update(_metadata_keys(part))
+            failure = failure or found
+        return failure
+
+    def _namespace_failure(
+        self,
+        name: str,
+        part: NamespaceReadWriteSet | None,
+        endorsers: tuple[Identity, ...],
+        changed_in_block: set[StateKey],
+    ) -> EndorsementFailure | None:
+        guards = self._guards_of(name)
+        if isinstance(guards, EndorsementFailure):
+            return guards
+        policies: dict[Policy, str] = {}
+        for key in _written_keys(part) if part else ():
+            policy, what = self._policy_of_key(key, guards, changed_in_block)
+            policies[policy] = what
+        if not policies:
+            policies[guards.policy] = f"chaincode {name}"
+        for policy, what in policies.items():
+            if not self._satisfied(policy, endorsers):
+                said = ", ".join(map(str, endorsers)) or "nobody"
+                return EndorsementFailure(
+                    TxValidationCode.ENDORSEMENT_POLICY_FAILURE,
+                    Rule.ENDORSEMENT,
+                    f"endorsement policy of {what} wants {policy}, and {said} endorsed",
+                )
+        return None
+
+    def _policy_of_key(
+        self, key: StateKey, guards: _Guards, changed_in_block: set[StateKey]
+    ) -> tuple[Policy, str]:
+        """Return the policy a written key falls under, and what it is the policy of."""
+        if key in changed_in_block:
+            changed = NoSuchPolicy("its metadata changed earlier in this block")
+            return changed, f"key {key.key!r} of {key.namespace}"
+        entry = self._state.get(key)
+        own = entry.metadata.get(VALIDATION_PARAMETER, b"") if entry else b""
+        if own:
+            return _readable(self._signature_policy, own), f"key {key.key!r} of {key.namespace}"
+        if key.collection:
+            policy = self._collection_policy(key, guards)
+            if policy is not None:
+                return policy, f"collection {key.collection} of {key.namespace}"
+        return guards.policy, f"chaincode {key.namespace}"
+
+    def _collection_policy(self, key: StateKey, guards: _Guards) -> Policy | None:
+        implicit = implicit_collection_policy(self._config, key.collection)
+        if implicit is not None:
+            return implicit
+        collection = guards.collections.get(key.collection)
+        if collection is None:
+            return NoSuchPolicy(f"no such collection: {key.collection}")
+        own = collection.endorsement_policy
+        return _readable(self._application_policy, own) if own else None
+
+    def _guards_of(self, chaincode: str) -> _Guards | EndorsementFailure:
+        guards = self._guards.get(chaincode)
+        if guards is None:
+            guards = self._guards[chaincode] = self._read_guards(chaincode)
+        return guards
+
+    def _read_guards(self, name: str) -> _Guards | EndorsementFailure:
+        if name == LIFECYCLE:
+            return _Guards(lifecycle_policy(self._config))
+        try:
+            definition = chaincode_definition(self._state, name)
+        except DecodeError as err:
+            return _not_defined(str(err))
+        if definition is None:
+            return _not_defined(f"chaincode {name!r} is not defined on this channel")
+        return self._guards_by(definition)
+
+    def _guards_by(self, definition: ChaincodeDefinition) -> _Guards | EndorsementFailure:
+        if definition.validation_plugin != _BUILT_IN_PLUGIN:
+            return _not_defined(
+                f"chaincode {definition.name!r} is validated by plugin {definition.validation_plugin!r}, "
+                f"whose decisions cannot be followed"
+            )
+        if not definition.endorsement_policy:
+            return _not_defined(f"chaincode {definition.name!r} is defined without endorsement policy")
+        return _Guards(
+            _readable(self._application_policy, definition.endorsement_policy),
+            definition.collections,
+        )
 
 
-def endorse(endorser: SigningIdentity, payload: bytes, response: Any) -> Any:
-    """Return `endorser`'s `ProposalResponse`: its signature over `payload` followed by its own creator bytes.
-
-    Args:
-        endorser: a peer's identity.
-        payload: from `response_payload`.
-        response: the same `Response` message as in `payload`.
-    """
-    return proposal_response_pb2.ProposalResponse(
-        version=1,
-        response=response,
-        payload=payload,
-        endorsement=proposal_response_pb2.Endorsement(
-            endorser=endorser.creator, signature=endorser.sign(payload + endorser.creator)
-        ),
-    )
+def _satisfied(policy: Policy, endorsers: tuple[Identity, ...]) -> bool:
+    return policy.satisfied_by(endorsers)
 
 
-def assemble_transaction(proposal: Any, proposal_responses: Sequence[Any]) -> Any:
-    """Return the unsigned transaction `Envelope` of a proposal and its endorsements.
-
-    Args:
-        proposal: the `Proposal` message.
-        proposal_responses: `ProposalResponse` messages; of several by one endorser the first counts.
-
-    Raises:
-        VerificationError: there is none, one is an error, or they differ: a transaction has one result.
-        DecodeError: `proposal` does not hold the messages it should.
-    """
-    header = decode(common_pb2.Header, proposal.header, "proposal header")
-    _require_agreement(proposal_responses)
-    endorsements: dict[bytes, Any] = {}
-    for response in proposal_responses:
-        endorsements.setdefault(response.endorsement.endorser, response.endorsement)
-    endorsed = transaction_pb2.ChaincodeActionPayload(
-        chaincode_proposal_payload=payload_without_transient(proposal.payload),
-        action=transaction_pb2.ChaincodeEndorsedAction(
-            proposal_response_payload=proposal_responses[0].payload, endorsements=list(endorsements.values())
-        ),
-    )
-    action = transaction_pb2.TransactionAction(
-        header=header.signature_header, payload=endorsed.SerializeToString()
-    )
-    transaction = transaction_pb2.Transaction(actions=[action])
-    payload = common_pb2.Payload(header=header, data=transaction.SerializeToString())
-    return common_pb2.Envelope(payload=payload.SerializeToString())
+def _not_defined(reason: str) -> EndorsementFailure:
+    return EndorsementFailure(TxValidationCode.INVALID_CHAINCODE, Rule.CHAINCODE, reason)
 
 
-def _require_agreement(proposal_responses: Sequence[Any]) -> None:
-    if not proposal_responses:
-        raise VerificationError("a transaction needs at least one endorsement", rule="endorsed")
-    for answer in proposal_responses:
-        if answer.response.status >= _LOWEST_ERROR_STATUS:
-            status, message = answer.response.status, answer.response.message
-            raise VerificationError(f"an endorser answered with status {status}: {message}", rule="endorsed")
-        if answer.payload != proposal_responses[0].payload:
-            raise VerificationError("endorsers' results differ", rule="equal-results")
+def _readable(read: Callable[[bytes], Policy], data: bytes) -> Policy:
+    try:
+        return read(data)
+    except DecodeError as err:
+        return NoSuchPolicy(str(err))
+
+
+def _written_keys(part: NamespaceReadWriteSet) -> Iterator[StateKey]:
+    for write in part.writes:
+        yield StateKey(part.namespace, "", write.key)
+    for collection in part.collections:
+        for hashed in collection.writes:
+            yield StateKey(part.namespace, collection.name, hashed.key_hash)
+    yield from _metadata_keys(part)
+
+
+def _metadata_keys(part: NamespaceReadWriteSet) -> Iterator[StateKey]:
+    for write in part.metadata_writes:
+        yield StateKey(part.namespace, "", write.key)
+    for collection in part.collections:
+        for hashed in collection.metadata_writes:
+            yield StateKey(part.namespace, collection.name, hashed.key_hash)

@@ -31,6 +31,10 @@ APPLICATION_READERS_POLICY = "/Channel/Application/Readers"
 
 
 class Policy(Protocol):
+    """Compared and hashed as an object."""
+
+    def __hash__(self) -> int: ...
+
     def satisfied_by(self, identities: Sequence[Identity]) -> bool:
         """Decide on identities in the order their signatures stand, each `Identity.key` once at most."""
         ...
@@ -74,7 +78,7 @@ class OutOf:
 Rule: TypeAlias = SignedBy | OutOf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SignaturePolicy:
     rule: Rule
 
@@ -113,7 +117,7 @@ def _rule_from_proto(message: Any, principals: Sequence[Principal]) -> Rule:
     raise DecodeError("signature policy has a rule that is neither a principal nor n out of")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ImplicitMetaPolicy:
     """`needed` of the groups below must have their policy `name` satisfied."""
 
@@ -133,7 +137,7 @@ class ImplicitMetaPolicy:
         return f"{self.name!r} of {self.needed} of ({', '.join(self.groups)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NoSuchPolicy:
     """What stands at a path where there is no policy: nothing satisfies it."""
 

@@ -11,19 +11,25 @@ from typing import Any, NamedTuple
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
+from veilmesh_fabric.range_digest import RangeDigest, Read, Version
 from veilmesh_fabric.wire import decode
 
+__all__ = [
+    "VALIDATION_PARAMETER",
+    "CollectionHashes",
+    "HashedMetadataWrite",
+    "HashedRead",
+    "HashedWrite",
+    "MetadataWrite",
+    "NamespaceReadWriteSet",
+    "RangeQuery",
+    "Read",
+    "ReadWriteSet",
+    "Version",
+    "Write",
+]
+
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"  # metadata entry that holds a key's own endorsement policy
-
-
-class Version(NamedTuple):
-    block: int
-    transaction: int
-
-
-class Read(NamedTuple):
-    key: str
-    version: Version | None  # None: the key did not exist
 
 
 class Write(NamedTuple):
@@ -42,9 +48,9 @@ class RangeQuery(NamedTuple):
     """What a range scan saw, so that a key that appears in or vanishes from it is noticed (a phantom)."""
 
     start: str
-    end: str  # exclusive if `exhausted`; otherwise the last key seen, inclusive; "" with `exhausted`: no end
+    end: str  # exclusive if `exhausted`, "" being no end; otherwise the last key seen, inclusive
     exhausted: bool
-    reads: tuple[Read, ...] | None  # None: only hashes of the results were recorded
+    results: tuple[Read, ...] | RangeDigest
 
 
 class HashedRead(NamedTuple):
@@ -158,7 +164,10 @@ def _entries(entries: Any) -> Mapping[str, bytes]:
 
 
 def _range_query(query: Any) -> RangeQuery:
-    reads: tuple[Read, ...] | None = None
-    if not query.HasField("reads_merkle_hashes"):
-        reads = tuple(Read(read.key, _version(read)) for read in query.raw_reads.kv_reads)
-    return RangeQuery(query.start_key, query.end_key, query.itr_exhausted, reads)
+    results: tuple[Read, ...] | RangeDigest
+    if query.HasField("reads_merkle_hashes"):
+        digest = query.reads_merkle_hashes
+        results = RangeDigest(digest.max_degree, digest.max_level, tuple(digest.max_level_hashes))
+    else:
+        results = tuple(Read(read.key, _version(read)) for read in query.raw_reads.kv_reads)
+    return RangeQuery(query.start_key, query.end_key, query.itr_exhausted, results)
