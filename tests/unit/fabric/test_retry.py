@@ -71,7 +71,7 @@ def test_clients_that_failed_together_do_not_return_together() -> None:
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"conflict_attempts": 0}])
 def test_a_policy_without_an_attempt_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least one attempt"):
-        RetryPolicy(**wrong)  # type: ignore[arg-type]  # mypy takes the table for all parameters
+        RetryPolicy(**wrong)
 
 
 @pytest.mark.parametrize("code", CODES)
