@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 
-SURROUNDINGS = 0.6  # of the box, on every side: the encoder's chip lies inside it
 ATTACKED_FACE_PX = 200
 
 
@@ -44,23 +43,6 @@ class Filter:
 
     def restore(self, image: RgbImage, face: Face) -> RgbImage:
         return self.apply(image, float(face.box.width))
-
-
-def surroundings(image: RgbImage, face: Face, max_face_px: int | None = None) -> tuple[RgbImage, Face]:
-    """Cut out a face with what is around it, and scale it down where the face is wider than `max_face_px`.
-
-    Returns:
-        The window and the face in its coordinates.
-    """
-    window = face.box.grown(SURROUNDINGS).within(image.shape[0], image.shape[1])
-    part = np.ascontiguousarray(image[window.top : window.bottom, window.left : window.right])
-    inside = face.moved(-window.left, -window.top)
-    if max_face_px is None or face.box.width <= max_face_px or not part.size:
-        return part, inside
-    scale = max_face_px / face.box.width
-    size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return small, inside.scaled(scale)
 
 
 def _median(image: RgbImage, face_px: float) -> RgbImage:

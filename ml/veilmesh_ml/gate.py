@@ -24,11 +24,12 @@ from enum import StrEnum
 import numpy as np
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
-from veilmesh_ml.attacks import ATTACKED_FACE_PX, STANDARD_ATTACKS, Attack, surroundings
+from veilmesh_ml.attacks import ATTACKED_FACE_PX, STANDARD_ATTACKS, Attack
 from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY, Features, dissimilarity
 from veilmesh_ml.engine import Engine
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
+from veilmesh_ml.regions import surroundings
 
 FOUND_AGAIN_OVERLAP = 0.3  # a face found there counts as this one
 
@@ -41,7 +42,7 @@ class GateLevel(StrEnum):
 
     @property
     def margin_dissimilarity(self) -> float:
-        return {GateLevel.STANDARD: 0.02, GateLevel.STRICT: 0.1}[self]
+        return {GateLevel.STANDARD: 0.02, GateLevel.STRICT: 0.05}[self]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ RgbImage: TypeAlias = NDArray[np.uint8]  # (height, width, 3)
 
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256 * 1024 * 1024
-# MPO is the JPEG with several pictures that phones write; PPM covers the grey PGM of research collections.
-READABLE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+# JPEG covers the MPO that phones write (several pictures in one file), PPM the grey PGM of research
+# collections.
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import RegionError
 from veilmesh_ml.face import Box, Face, Landmarks
+from veilmesh_ml.image import RgbImage
 
 Mask = NDArray[np.bool_]  # (height, width) of its window
 
@@ -25,6 +26,8 @@ BROW_THICKNESS = 0.12
 # Hairline above the brows, in units of brow to nose base: with it the outline covers the forehead, where
 # the person's own pixels otherwise give the person away.
 FOREHEAD_HEIGHT = 0.95
+SURROUNDINGS = 0.6  # of the box, on every side: the encoder's chip lies inside it
+WHOLE_FACE_GROWTH = 0.15  # how far the key region may grow past the outline, in the outline's widths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +87,7 @@ def key_region(shape: tuple[int, ...], face: Face, n: int) -> Region:
     Raises:
         RegionError: no pixel of it lies inside the picture.
     """
-    whole = face_region(shape, face)
+    whole = face_region(shape, face, WHOLE_FACE_GROWTH)
     parts = _filled(whole.window, _part_outlines(face.landmarks), _brow_thickness(face)).astype(np.bool_)
     if not parts.any():
         return whole
@@ -95,6 +98,28 @@ def key_region(shape: tuple[int, ...], face: Face, n: int) -> Region:
     mask = parts.ravel().copy()
     mask[nearest] = True
     return _checked(Region(whole.window, mask.reshape(parts.shape)))
+
+
+def surroundings(image: RgbImage, face: Face, max_face_px: int | None = None) -> tuple[RgbImage, Face]:
+    """Cut out a face with what is around it, and scale it down where the face is wider than `max_face_px`.
+
+    Returns:
+        The window and the face in its coordinates.
+
+    Raises:
+        RegionError: nothing of it lies inside the picture.
+    """
+    window = face.box.grown(SURROUNDINGS).within(image.shape[0], image.shape[1])
+    part = np.ascontiguousarray(image[window.top : window.bottom, window.left : window.right])
+    inside = face.moved(-window.left, -window.top)
+    if not part.size:
+        raise _outside()
+    if max_face_px is None or face.box.width <= max_face_px:
+        return part, inside
+    scale = max_face_px / face.box.width
+    size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return small, inside.scaled(scale)
 
 
 def _part_outlines(landmarks: Landmarks) -> list[NDArray[np.int64]]:
@@ -129,7 +154,11 @@ def _padded(box: Box, margin: int) -> Box:
 
 def _checked(region: Region) -> Region:
     if not region.mask.any():
-        raise RegionError(
-            "the face lies outside the picture", hint="detect the faces again in this very picture"
-        )
+        raise _outside()
     return region
+
+
+def _outside() -> RegionError:
+    return RegionError(
+        "the face lies outside the picture", hint="detect the faces again in this very picture"
+    )

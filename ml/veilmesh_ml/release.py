@@ -9,8 +9,7 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.gate import GateVerdict, ReleaseGate
 from veilmesh_ml.image import RgbImage
 
-ATTEMPTS_PER_METHOD = 2  # where a method varies; its attempts differ little, so more would only cost time
-DEFAULT_METHODS = ("permute", "blur", "pixelate")
+DEFAULT_METHODS = ("blur",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def release(
     originals = gate.engine.encode(image, faces)
     refused: list[GateVerdict] = []
     for anonymizer in (*chosen, load_anonymizer("mask")):
-        for attempt in range(ATTEMPTS_PER_METHOD if anonymizer.varies else 1):
+        for attempt in range(anonymizer.attempts):
             anonymized = anonymizer.anonymize(image, faces, attempt=attempt)
             verdict = gate.judge(anonymized, faces, originals)
             if verdict.passed:

@@ -53,8 +53,8 @@ class Anonymizer(Protocol):
     def name(self) -> str: ...
 
     @property
-    def varies(self) -> bool:
-        """Whether another attempt gives another picture."""
+    def attempts(self) -> int:
+        """How many attempts differ: 0 is as its parameters say, each further one hides more."""
         ...
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
@@ -63,7 +63,7 @@ class Anonymizer(Protocol):
         Args:
             image: uint8 (height, width, 3) RGB; not changed.
             faces: found in this very picture.
-            attempt: where `varies`, a number that selects one of many results, each reproducible.
+            attempt: 0 to `attempts` - 1; what the release gate refused is tried again with the next.
 
         Raises:
             RegionError: a face has no pixel inside the picture.

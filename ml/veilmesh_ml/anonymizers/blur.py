@@ -15,7 +15,7 @@ class Blur:
     """Blur with a standard deviation of `strength` times the face's width, over the face grown by `grow`."""
 
     name: Final = "blur"
-    varies: Final = False
+    attempts: Final = 3
 
     def __init__(self, strength: float = 0.15, grow: float = 0.15) -> None:
         """Strength: 0.01 to 1. Grow: 0 to 1."""
@@ -23,16 +23,17 @@ class Blur:
         require(0 <= grow <= 1, f"grow {grow} is not within 0 and 1")
         self.strength, self.grow = strength, grow
 
-    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (always the same)
-        changed_image, areas = repaint(
-            image, faces, lambda shape, face: face_region(shape, face, self.grow), self._paint
-        )
-        return AnonymizedImage(
-            changed_image, self.name, {"strength": self.strength, "grow": self.grow}, areas
-        )
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        """Every further attempt blurs twice as wide, over one more `grow`."""
+        strength, grow = self.strength * 2**attempt, self.grow * (attempt + 1)
 
-    def _paint(self, window: RgbImage, face: Face, _index: int) -> RgbImage:
-        sigma = self.strength * face_width_px(face)
-        return np.asarray(
-            cv2.GaussianBlur(window, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
+        def paint(window: RgbImage, face: Face, _index: int) -> RgbImage:
+            sigma = strength * face_width_px(face)
+            return np.asarray(
+                cv2.GaussianBlur(window, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
+            )
+
+        changed_image, areas = repaint(
+            image, faces, lambda shape, face: face_region(shape, face, grow), paint
         )
+        return AnonymizedImage(changed_image, self.name, {"strength": strength, "grow": grow}, areas)

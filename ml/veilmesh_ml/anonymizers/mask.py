@@ -9,24 +9,34 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.regions import face_region
 
+GREY_STEP = 96
+
 
 class Mask:
-    """Cover the face, grown by `grow`, with one grey level (0 black, 255 white)."""
+    """Cover the face, grown by `grow`, with one grey level (0 black, 255 white).
+
+    Even a picture without a face gives the encoder some features, and for a few people they lie within
+    the threshold of theirs. Of the grey levels, dark grey does so least often (docs/faces.md), hence the
+    default; a further attempt takes another level and covers more, in the end all that the encoder looks
+    at.
+    """
 
     name: Final = "mask"
-    varies: Final = False
+    attempts: Final = 4
 
-    def __init__(self, grey: int = 0, grow: float = 0.15) -> None:
+    def __init__(self, grey: int = 64, grow: float = 0.15) -> None:
         """Grey: 0 to 255. Grow: 0 to 1."""
         require(0 <= grey <= 255, f"grey {grey} is not within 0 and 255")
         require(0 <= grow <= 1, f"grow {grow} is not within 0 and 1")
         self.grey, self.grow = grey, grow
 
-    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (always the same)
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        """Every further attempt takes the next grey level and grows twice as far."""
+        grey, grow = (self.grey + GREY_STEP * attempt) % 256, self.grow * 2**attempt
         changed_image, areas = repaint(
             image,
             faces,
-            lambda shape, face: face_region(shape, face, self.grow),
-            lambda window, _face, _index: np.full_like(window, self.grey),
+            lambda shape, face: face_region(shape, face, grow),
+            lambda window, _face, _index: np.full_like(window, grey),
         )
-        return AnonymizedImage(changed_image, self.name, {"grey": self.grey, "grow": self.grow}, areas)
+        return AnonymizedImage(changed_image, self.name, {"grey": grey, "grow": grow}, areas)

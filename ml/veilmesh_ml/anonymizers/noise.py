@@ -19,7 +19,7 @@ class Noise:
     """
 
     name: Final = "noise"
-    varies: Final = True
+    attempts: Final = 3
 
     def __init__(self, sigma: float = 0.8, grow: float = 0.15, key: bytes | None = None) -> None:
         """Sigma: 0.01 to 10. Grow: 0 to 1. Key: 32 bytes."""
@@ -28,15 +28,16 @@ class Noise:
         self.sigma, self.grow, self._key = sigma, grow, key_or_fresh(key)
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        """Every further attempt adds noise twice as strong, over one more `grow`."""
+        sigma, grow = self.sigma * 2**attempt, self.grow * (attempt + 1)
         salt = hashlib.sha256(image.tobytes()).digest()
 
         def paint(window: RgbImage, _face: Face, index: int) -> RgbImage:
-            drawn = gaussian(derive(self._key, "noise", attempt, index, salt=salt), window.size).reshape(
-                window.shape
-            )
-            return np.clip(window + 255.0 * self.sigma * drawn, 0, 255).astype(np.uint8)
+            drawn = gaussian(derive(self._key, "noise", attempt, index, salt=salt), window.size)
+            noisy = window + 255.0 * sigma * drawn.reshape(window.shape)
+            return np.asarray(np.clip(noisy, 0, 255), dtype=np.uint8)
 
         changed_image, areas = repaint(
-            image, faces, lambda shape, face: face_region(shape, face, self.grow), paint
+            image, faces, lambda shape, face: face_region(shape, face, grow), paint
         )
-        return AnonymizedImage(changed_image, self.name, {"sigma": self.sigma, "grow": self.grow}, areas)
+        return AnonymizedImage(changed_image, self.name, {"sigma": sigma, "grow": grow}, areas)

@@ -30,7 +30,7 @@ class Permute:
     """
 
     name: Final = "permute"
-    varies: Final = True
+    attempts: Final = 3
 
     def __init__(self, n: int = 6000, key: bytes | None = None) -> None:
         """N: 2 to 64 million pixels. Key: 32 bytes; without one, a fresh one is used and forgotten."""
@@ -38,21 +38,23 @@ class Permute:
         self.n, self._key = n, key_or_fresh(key)
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
-        """Permute; equal key, picture, faces and attempt give an equal result, and any other another.
+        """Permute; every further attempt takes twice as many pixels.
 
-        The nonce is computed from key and picture rather than drawn, so it cannot repeat for two pictures
-        by a bad clock or a restored virtual machine.
+        Equal key, picture, faces and attempt give an equal result, and any other another.
+
+        The nonce is computed from the key and what is permuted rather than drawn, so that a restored virtual
+        machine cannot repeat one for another picture.
         """
-        regions = tuple(key_region(image.shape, face, self.n) for face in faces)
-        nonce = hmac.digest(
-            derive(self._key, "permute", "nonce", attempt, self.n), image_digest(image), "sha256"
-        )[:16]
+        n = self.n * 2**attempt
+        regions = tuple(key_region(image.shape, face, n) for face in faces)
+        permuted_what = image_digest(image) + b"".join(face.landmarks.tobytes() for face in faces)
+        nonce = hmac.digest(derive(self._key, "permute", "nonce", n), permuted_what, "sha256")[:16]
         permuted = image.copy()
         for index, region in enumerate(regions):
             _permute_region(permuted, region, index, self._key, nonce)
         recovery = Recovery(nonce, key_check(self._key, nonce), image_digest(permuted), regions)
         areas = tuple(ChangedArea(region.window, region.pixels) for region in regions)
-        return AnonymizedImage(permuted, self.name, {"n": self.n}, areas, recovery=recovery)
+        return AnonymizedImage(permuted, self.name, {"n": n}, areas, recovery=recovery)
 
 
 def restore(image: RgbImage, recovery: Recovery, key: bytes) -> RgbImage:

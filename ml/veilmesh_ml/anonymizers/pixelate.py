@@ -15,7 +15,7 @@ class Pixelate:
     """Average over squares, `across` of them to the face's width, over the face grown by `grow`."""
 
     name: Final = "pixelate"
-    varies: Final = False
+    attempts: Final = 3
 
     def __init__(self, across: int = 10, grow: float = 0.15) -> None:
         """Across: 2 to 100 squares. Grow: 0 to 1."""
@@ -23,15 +23,20 @@ class Pixelate:
         require(0 <= grow <= 1, f"grow {grow} is not within 0 and 1")
         self.across, self.grow = across, grow
 
-    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (always the same)
-        changed_image, areas = repaint(
-            image, faces, lambda shape, face: face_region(shape, face, self.grow), self._paint
-        )
-        return AnonymizedImage(changed_image, self.name, {"across": self.across, "grow": self.grow}, areas)
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        """Every further attempt halves the number of squares, over one more `grow`."""
+        across, grow = max(2, self.across // 2**attempt), self.grow * (attempt + 1)
 
-    def _paint(self, window: RgbImage, face: Face, _index: int) -> RgbImage:
-        height, width, _ = window.shape
-        square_px = face_width_px(face) / self.across
-        squares = max(1, round(width / square_px)), max(1, round(height / square_px))
-        small = cv2.resize(window, squares, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+        def paint(window: RgbImage, face: Face, _index: int) -> RgbImage:
+            height, width, _ = window.shape
+            square_px = face_width_px(face) / across
+            squares = max(1, round(width / square_px)), max(1, round(height / square_px))
+            small = cv2.resize(window, squares, interpolation=cv2.INTER_AREA)
+            return np.asarray(
+                cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8
+            )
+
+        changed_image, areas = repaint(
+            image, faces, lambda shape, face: face_region(shape, face, grow), paint
+        )
+        return AnonymizedImage(changed_image, self.name, {"across": across, "grow": grow}, areas)

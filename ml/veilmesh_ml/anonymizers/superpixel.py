@@ -23,7 +23,7 @@ class Superpixel:
     """
 
     name: Final = "superpixel"
-    varies: Final = False
+    attempts: Final = 1
 
     def __init__(self, patches: int = 60, grow: float = 0.15) -> None:
         """Patches: 4 to 2000. Grow: 0 to 1."""
@@ -31,7 +31,7 @@ class Superpixel:
         require(0 <= grow <= 1, f"grow {grow} is not within 0 and 1")
         self.patches, self.grow = patches, grow
 
-    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (always the same)
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:  # noqa: ARG002 (there is one)
         changed_image, areas = repaint(
             image, faces, lambda shape, face: face_region(shape, face, self.grow), self._paint
         )
