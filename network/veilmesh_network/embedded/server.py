@@ -1,18 +1,18 @@
 """The embedded ledger as a whole: opened on its file, served on one address, closed in order."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import grpc
 import grpc.aio
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, transaction_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.identity import SigningIdentity
@@ -47,7 +47,7 @@ class LedgerIdentities:
 
 
 class EmbeddedLedger:
-    """One channel's ledger. `start`, then `serve`; `stop` ends both."""
+    """One channel's ledger: opened when made, served by `run`."""
 
     def __init__(
         self,
@@ -88,60 +88,53 @@ class EmbeddedLedger:
         self._gateway = GatewayService(channel, endorser, self._orderer, self._feed, _utc_now)
         self._deliver = DeliverService(channel, self._feed, _utc_now)
 
-    async def start(self, listen: str) -> int:
-        """Serve on `listen` ("127.0.0.1:7050"; port 0 for any) and return the port.
+    async def run(self, listen: str, *, started: Callable[[int], None], stop: asyncio.Event) -> None:
+        """Serve on `listen` until `stop` is set; then commit what was taken and close the file.
 
-        The chaincodes are defined, and the ledger is ready, when this returns.
+        Args:
+            listen: host:port; port 0 for any.
+            started: is told the port, once the chaincodes are defined and calls are answered.
+            stop: ends it.
 
         Raises:
             AddressInUseError: the address is taken.
-            StorageError: a block cannot be written.
+            StorageError: a block could not be written; nothing that it holds was acknowledged.
         """
-        self._committing = asyncio.create_task(self._committer.run())
-        await self._define_chaincodes()
+        committing = asyncio.create_task(self._committer.run())
+        server = self._make_server()
+        try:
+            port = self._bind(server, listen)
+            await _unless_ended(committing, self._define_chaincodes())
+            await server.start()
+            started(port)
+            await _unless_ended(committing, stop.wait())
+        finally:
+            self._orderer.close()
+            await asyncio.wait([committing])
+            await server.stop(_STOP_GRACE_S)
+            self._store.close()
+        await committing
+
+    def _make_server(self) -> grpc.aio.Server:
         limit = self._channel.config.orderer.absolute_max_bytes + _LARGEST_OVERHEAD
-        self._server = grpc.aio.server(
+        server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),  # or two ledgers would share one port
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", -1),
             ]
         )
-        gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, self._server)
-        events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, self._server)
-        healthy = health.aio.HealthServicer()
-        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)
-        credentials = grpc.ssl_server_credentials(
-            [(self._identities.tls_key, self._identities.tls_certificate)]
-        )
+        gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, server)
+        events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, server)
+        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+        return server
+
+    def _bind(self, server: grpc.aio.Server, listen: str) -> int:
+        keys = [(self._identities.tls_key, self._identities.tls_certificate)]
         try:
-            port = self._server.add_secure_port(listen, credentials)
+            return server.add_secure_port(listen, grpc.ssl_server_credentials(keys))
         except RuntimeError as err:
-            raise AddressInUseError(f"{listen} cannot be served: {err}") from err
-        await self._server.start()
-        return int(port)
-
-    async def serve(self) -> None:
-        """Return after `stop`.
-
-        Raises:
-            StorageError: a block could not be written; nothing that it held was acknowledged.
-        """
-        await asyncio.shield(self._committing)
-
-    async def stop(self) -> None:
-        """Commit what was taken, answer those who wait, close the file."""
-        self._orderer.close()
-        await asyncio.wait([self._committing])
-        await self._server.stop(_STOP_GRACE_S)
-        self._store.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+            raise AddressInUseError(f"{listen} cannot be served: is it in use?") from err
 
     async def _define_chaincodes(self) -> None:
         for name in sorted(self._chaincodes):
@@ -159,6 +152,16 @@ class EmbeddedLedger:
             height = self._feed.height
             self._orderer.take(envelope)
             await self._feed.block(height)
+
+
+async def _unless_ended(committing: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:
+    """Wait for `work`; if committing ends before, which it does by an error alone, raise that error."""
+    task = asyncio.create_task(work)
+    await asyncio.wait((committing, task), return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await committing
+    await task
 
 
 def _found(store: LedgerStore, genesis: bytes) -> None:

@@ -1,0 +1,162 @@
+"""The ledger process from outside: start it detached, know whether it runs, stop it.
+
+The process holds a lock on `ledger.lock` as long as it lives, so whether it runs is never guessed from a
+process id that something else may have by now. It says that it is ready, or why not, through a pipe.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from veilmesh_network.errors import AddressInUseError, LedgerNotReadyError, NetworkError, StorageError
+
+READY_FD = 3
+"""Where the process reports: one line of JSON, `{"port": 7050}` or `{"error": "...", "kind": "..."}`."""
+
+_LOCK_FILE = "ledger.lock"
+_READY_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
+_KINDS = {kind.__name__: kind for kind in (AddressInUseError, StorageError)}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerProcess:
+    """The ledger process of the network in `folder`, if there is one."""
+
+    folder: Path
+
+    def pid(self) -> int | None:
+        """Return the process's id, None while there is none."""
+        try:
+            with self._lock_file.open("r+") as file:
+                return _lock_holder(file)
+        except FileNotFoundError:
+            return None
+
+    def start(self, listen: str) -> tuple[int, int]:
+        """Start the process and wait until it serves; return its id and the port.
+
+        Raises:
+            AddressInUseError: the port is taken.
+            LedgerNotReadyError: it ended, or took too long; it is gone then.
+            StorageError: the ledger's file cannot be used.
+        """
+        reader, writer = os.pipe()
+        try:
+            pid = self._spawn(listen, writer)
+        finally:
+            os.close(writer)
+        with os.fdopen(reader, "rb") as reports:
+            report = _first_line(reports, _READY_TIMEOUT_S)
+        if "port" in report:
+            return pid, int(report["port"])
+        _end(pid)
+        kind = _KINDS.get(report.get("kind", ""), LedgerNotReadyError)
+        raise kind(report.get("error") or f"the ledger process did not start: see {self._log}")
+
+    def stop(self) -> bool:
+        """End the process gently, after a while firmly; return whether there was one."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        _end(pid)
+        return True
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.folder / _LOCK_FILE
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "ledger.log"
+
+    def _spawn(self, listen: str, report: int) -> int:
+        arguments = [
+            "-m",
+            "veilmesh_network.embedded",
+            "--dir",
+            str(self.folder.resolve()),
+            "--listen",
+            listen,
+        ]
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return os.posix_spawn(
+                sys.executable,
+                [sys.executable, *arguments, "--ready-fd", str(READY_FD)],
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, report, READY_FD),
+                ],
+                setsid=True,  # a terminal's Ctrl-C is not for it
+            )
+        finally:
+            os.close(log)
+
+
+def hold_lock(folder: Path) -> IO[str]:
+    """Take the lock for the calling process, until the file returned is closed or the process ends.
+
+    Raises:
+        NetworkError: another process holds it.
+    """
+    file = (folder / _LOCK_FILE).open("a")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        file.close()
+        raise NetworkError(f"a ledger runs already in {folder}") from err
+    return file
+
+
+_FLOCK = "hhqqi"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
+
+
+def _lock_holder(file: IO[str]) -> int | None:
+    """Return which process holds the lock, as the kernel knows."""
+    question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _first_line(reports: IO[bytes], timeout_s: float) -> dict[str, str]:
+    """Return the first report; an empty one if the process closes the pipe or says nothing in time."""
+    ready, _, _ = select.select([reports], [], [], timeout_s)
+    line = reports.readline() if ready else b""
+    report: dict[str, str] = json.loads(line) if line else {}
+    return report
+
+
+def _end(pid: int) -> None:
+    """End a process, if it lives, and return when it is gone."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                signal.pidfd_send_signal(process, kind)
+            except ProcessLookupError:
+                break
+            if select.select([process], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                break
+            deadline += _STOP_TIMEOUT_S
+    finally:
+        os.close(process)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # if this very process started it, nobody else will
