@@ -34,7 +34,7 @@ from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.policy import NoSuchPolicy, Policy, SignaturePolicy
 from veilmesh_fabric.rules import Rule
 from veilmesh_fabric.rwset import VALIDATION_PARAMETER, NamespaceReadWriteSet
-from veilmesh_fabric.world_state import StateKey, WorldState
+from veilmesh_fabric.world_state import State, StateKey
 
 _BUILT_IN_PLUGIN = "vscc"
 
@@ -60,7 +60,7 @@ class EndorsementPolicies:
     Definitions are remembered until `forget_definitions`, to be called when `_lifecycle` was written.
     """
 
-    def __init__(self, config: ChannelConfig, state: WorldState) -> None:
+    def __init__(self, config: ChannelConfig, state: State) -> None:
         self._config = config
         self._state = state
         self._guards: dict[str, _Guards | EndorsementFailure] = {}

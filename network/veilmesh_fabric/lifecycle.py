@@ -35,7 +35,7 @@ from veilmesh_fabric.policy import (
 )
 from veilmesh_fabric.principals import Role, RolePrincipal
 from veilmesh_fabric.wire import decode
-from veilmesh_fabric.world_state import StateKey, WorldState
+from veilmesh_fabric.world_state import State, StateKey
 
 LIFECYCLE = "_lifecycle"
 _IMPLICIT_COLLECTION = "_implicit_org_"
@@ -59,7 +59,7 @@ class ChaincodeDefinition:
     collections: Mapping[str, Collection]
 
 
-def chaincode_definition(state: WorldState, name: str) -> ChaincodeDefinition | None:
+def chaincode_definition(state: State, name: str) -> ChaincodeDefinition | None:
     """Return the committed definition of a chaincode, or None where there is none.
 
     Raises:
@@ -91,7 +91,7 @@ def chaincode_definition(state: WorldState, name: str) -> ChaincodeDefinition | 
     )
 
 
-def _field(state: WorldState, chaincode: str, field: str) -> Any:
+def _field(state: State, chaincode: str, field: str) -> Any:
     entry = state.get(StateKey(LIFECYCLE, "", f"namespaces/fields/{chaincode}/{field}"))
     value = (entry.value if entry else None) or b""
     return decode(db_pb2.StateData, value, f"{field} of chaincode {chaincode}")

@@ -24,8 +24,7 @@ Source: Fabric v3.1 `core/committer/txvalidator/v20/validator.go`, `plugindispat
 `core/common/validation/msgvalidation.go`.
 """
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,7 +81,7 @@ class TransactionJudge:
     config: ChannelConfig  # in force when the block was ordered
     endorsement: EndorsementPolicies
     updates: BlockUpdates
-    known_ids: AbstractSet[str]  # of all transactions in earlier blocks
+    known_ids: Container[str]  # of all transactions in earlier blocks
 
     def judge(self, block: Block, signatures: BlockSignatures) -> list[Verdict]:
         """Return a verdict for each transaction.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from veilmesh_fabric.range_digest import RangeDigest, range_digest
 from veilmesh_fabric.rwset import (
@@ -57,8 +57,18 @@ class ReadConflict:
     reason: str
 
 
+class State(Protocol):
+    """The state after a committed block, wherever it is kept."""
+
+    def get(self, key: StateKey) -> StateEntry | None: ...
+
+    def scan(self, namespace: str, start: str, end: str) -> Iterator[str]:
+        """Yield the public keys in [start, end), in order; "" as `end`: no end."""
+        ...
+
+
 class WorldState:
-    """The state after the last committed block."""
+    """The state after the last committed block, in memory."""
 
     def __init__(self) -> None:
         self._entries: dict[StateKey, StateEntry] = {}
@@ -100,9 +110,7 @@ class WorldState:
             latest = self._entries.get(key)
             if latest and latest.version.block == version.block:
                 del self._entries[key]
-        self.commit_hash = sha256(
-            _varint(len(validation_codes)) + validation_codes + updates.encoded() + self.commit_hash
-        ).digest()
+        self.commit_hash = commit_hash(self.commit_hash, validation_codes, updates)
 
     def _apply(self, key: StateKey, entry: StateEntry) -> None:
         scanned = None if key.collection else self._sorted_keys.get(key.namespace)
@@ -120,7 +128,7 @@ class WorldState:
 class BlockUpdates:
     """What the valid transactions of one block have written so far."""
 
-    state: WorldState
+    state: State
     entries: dict[StateKey, StateEntry] = field(default_factory=dict)
 
     def read_conflict(self, results: ReadWriteSet) -> ReadConflict | None:
@@ -228,6 +236,17 @@ class BlockUpdates:
             entry = self.entries.get(key) or self.state.get(key)
             if entry is not None and entry.value is not None:
                 yield Read(name, entry.version)
+
+
+def commit_hash(previous: bytes, validation_codes: bytes, updates: BlockUpdates) -> bytes:
+    """Return the hash in which a peer chains what it has judged and written.
+
+    Args:
+        previous: the block before's; empty for the first block that has one.
+        validation_codes: of all the block's transactions.
+        updates: of the valid ones.
+    """
+    return sha256(_varint(len(validation_codes)) + validation_codes + updates.encoded() + previous).digest()
 
 
 @dataclass(slots=True)
