@@ -46,7 +46,6 @@ FORMAT_OF_SUFFIX = {
     ".bmp": "BMP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
-    ".pgm": "PPM",
     ".ppm": "PPM",
 }
 LOSSY_FORMATS = frozenset({"JPEG", "WEBP"})
@@ -79,7 +78,7 @@ def read_image(source: str | os.PathLike[str] | bytes) -> RgbImage:
         ImageError: the file cannot be opened.
     """
     name = "picture" if isinstance(source, bytes) else str(source)
-    content = source if isinstance(source, bytes) else _read_file(Path(source))
+    content = source if isinstance(source, bytes) else read_file(Path(source))
     with _open(content, name) as picture:
         _check_size(*picture.size, name)
         try:
@@ -90,6 +89,26 @@ def read_image(source: str | os.PathLike[str] | bytes) -> RgbImage:
             raise DamagedImageError(
                 f"{name} is cut short or damaged: {err}", hint="copy the file again from where it came from"
             ) from err
+
+
+def read_file(path: Path) -> bytes:
+    """Return a picture file's bytes, unread.
+
+    Raises:
+        ImageTooLargeError: more than `MAX_FILE_BYTES`.
+        ImageError: it cannot be opened.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ImageTooLargeError(
+                f"{path} has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", hint="save it smaller"
+            )
+        return path.read_bytes()
+    except OSError as err:
+        raise ImageError(
+            f"cannot read {path}: {err.strerror}", hint="check the name and permissions"
+        ) from err
 
 
 def encode_image(image: RgbImage, file_format: str = "PNG") -> bytes:
@@ -159,20 +178,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as err:
         raise ImageError(
             f"cannot write {path}: {err.strerror or err}", hint="check free space and permissions"
-        ) from err
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ImageTooLargeError(
-                f"{path} has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", hint="save it smaller"
-            )
-        return path.read_bytes()
-    except OSError as err:
-        raise ImageError(
-            f"cannot read {path}: {err.strerror}", hint="check the name and permissions"
         ) from err
 
 

@@ -1,27 +1,81 @@
-"""Anonymize until the gate agrees: next attempt, next method, solid mask, or nothing at all."""
+"""Anonymize until the gate agrees: next attempt, next method, solid mask, or nothing at all.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Each face is settled on its own, so that one stubborn face does not cost the others more than they need:
 
-from veilmesh_ml.anonymizers import AnonymizedImage, Anonymizer, load_anonymizer
-from veilmesh_ml.errors import GateRefusedError
+1. for every face, the first method and attempt whose result the gate passes, tried on the original picture;
+2. all of them applied to one picture, those that can be undone last, so that their owner can still undo them;
+3. faces that lie close to another changed face are judged once more in the final picture.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from veilmesh_ml.anonymizers import Anonymizer, ChangedArea, load_anonymizer
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
+from veilmesh_ml.anonymizers.recovery import Recovery
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.errors import AnonymizeError, GateRefusedError
 from veilmesh_ml.face import Face
 from veilmesh_ml.gate import GateVerdict, ReleaseGate
 from veilmesh_ml.image import RgbImage
+from veilmesh_ml.regions import SURROUNDINGS
 
-DEFAULT_METHODS = ("blur",)
+DEFAULT_METHOD = "blur"
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasedFace:
+    """How one face was anonymized.
+
+    Attributes:
+        method: the anonymizer that the gate passed, and what it ran with.
+        parameters: without keys.
+        changed: where.
+        verdict: the gate's, passed.
+    """
+
+    method: str
+    parameters: Mapping[str, Parameter]
+    changed: ChangedArea
+    verdict: GateVerdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Release:
     """A picture that may go out.
 
     Attributes:
-        anonymized: the picture.
-        verdict: the gate's, passed.
-        refused: verdicts on what was tried before it, in order.
+        image: uint8 (height, width, 3) RGB.
+        faces: one entry per face, in their order.
+        refused: the gate's verdicts on what was tried before, in order.
+        recovery: how the key's owner undoes what can be undone; None where nothing can.
     """
 
+    image: RgbImage = field(repr=False)
+    faces: tuple[ReleasedFace, ...]
+    refused: tuple[GateVerdict, ...] = field(repr=False)
+    recovery: Recovery | None = field(default=None, repr=False)
+
+    @property
+    def method(self) -> str:
+        """The methods in it, joined by "+" where faces needed different ones."""
+        return "+".join(sorted({face.method for face in self.faces}))
+
+    @property
+    def closest_dissimilarity(self) -> float | None:
+        """The best of all attacks on any face; None where nothing was left to attack."""
+        found = (face.verdict.closest_dissimilarity for face in self.faces)
+        return min((value for value in found if value is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """What the gate passed for one face, and what it refused before."""
+
+    anonymizer: Anonymizer
+    attempt: int
     anonymized: AnonymizedImage
     verdict: GateVerdict
     refused: tuple[GateVerdict, ...]
@@ -30,26 +84,80 @@ class Release:
 def release(
     image: RgbImage, faces: list[Face], gate: ReleaseGate, methods: Sequence[Anonymizer] | None = None
 ) -> Release:
-    """Return the first result that passes the gate.
+    """Return the picture with every face anonymized so that the gate passes it.
 
     Args:
         image: uint8 (height, width, 3) RGB.
         faces: found in it; at least one.
         gate: who decides.
-        methods: in order of preference; by default `DEFAULT_METHODS`. The solid mask is always tried last.
+        methods: in order of preference; by default `DEFAULT_METHOD`. The solid mask is always tried last.
 
     Raises:
-        GateRefusedError: nothing passed; carries all verdicts.
+        GateRefusedError: nothing passed for some face; carries the verdicts.
+        AnonymizeError: there is no face to anonymize.
         RegionError: a face lies outside the picture.
     """
-    chosen = [load_anonymizer(name) for name in DEFAULT_METHODS] if methods is None else list(methods)
+    if not faces:
+        raise AnonymizeError("there is no face to anonymize", hint="a missed face would go out as it is")
+    ordered = [*([load_anonymizer(DEFAULT_METHOD)] if methods is None else methods), load_anonymizer("mask")]
     originals = gate.engine.encode(image, faces)
+    choices = [
+        _first_passing(image, face, gate, original, ordered)
+        for face, original in zip(faces, originals[:, np.newaxis], strict=True)
+    ]
+    refused = tuple(verdict for choice in choices for verdict in choice.refused)
+    final, recovery = _apply(image, faces, choices)
+    for index in _close_to_another(faces, choices):
+        candidate = replace(choices[index].anonymized, image=final)
+        verdict = gate.judge(candidate, [faces[index]], originals[index : index + 1])
+        if not verdict.passed:
+            raise GateRefusedError((*refused, verdict))
+        choices[index] = replace(choices[index], verdict=verdict)
+    return Release(final, tuple(_released(choice) for choice in choices), refused, recovery)
+
+
+def _first_passing(
+    image: RgbImage, face: Face, gate: ReleaseGate, original: Features, methods: Sequence[Anonymizer]
+) -> _Choice:
+    """Try methods and attempts in order. `original` is the face's features, (1, 128)."""
     refused: list[GateVerdict] = []
-    for anonymizer in (*chosen, load_anonymizer("mask")):
+    for anonymizer in methods:
         for attempt in range(anonymizer.attempts):
-            anonymized = anonymizer.anonymize(image, faces, attempt=attempt)
-            verdict = gate.judge(anonymized, faces, originals)
+            anonymized = anonymizer.anonymize(image, [face], attempt=attempt)
+            verdict = gate.judge(anonymized, [face], original)
             if verdict.passed:
-                return Release(anonymized, verdict, tuple(refused))
+                return _Choice(anonymizer, attempt, anonymized, verdict, tuple(refused))
             refused.append(verdict)
     raise GateRefusedError(tuple(refused))
+
+
+def _apply(image: RgbImage, faces: list[Face], choices: list[_Choice]) -> tuple[RgbImage, Recovery | None]:
+    recovery: Recovery | None = None
+    final = image
+    undone_last = sorted(range(len(faces)), key=lambda index: choices[index].anonymized.recovery is not None)
+    for index in undone_last:
+        choice = choices[index]
+        anonymized = choice.anonymizer.anonymize(final, [faces[index]], attempt=choice.attempt)
+        final = anonymized.image
+        if anonymized.recovery is not None:
+            recovery = anonymized.recovery if recovery is None else anonymized.recovery.after(recovery)
+    return final, recovery
+
+
+def _close_to_another(faces: list[Face], choices: list[_Choice]) -> list[int]:
+    """Faces whose surroundings another face's change reaches into."""
+    return [
+        index
+        for index, face in enumerate(faces)
+        if any(
+            face.box.grown(SURROUNDINGS).overlap(area.window) > 0
+            for other, choice in enumerate(choices)
+            if other != index
+            for area in choice.anonymized.changed
+        )
+    ]
+
+
+def _released(choice: _Choice) -> ReleasedFace:
+    anonymized = choice.anonymized
+    return ReleasedFace(anonymized.method, anonymized.parameters, anonymized.changed[0], choice.verdict)

@@ -17,7 +17,7 @@ class Mask:
 
     Even a picture without a face gives the encoder some features, and for a few people they lie within
     the threshold of theirs. Of the grey levels, dark grey does so least often (docs/faces.md), hence the
-    default; a further attempt takes another level and covers more, in the end all that the encoder looks
+    default; a further attempt takes another level and covers more, the last all that the encoder looks
     at.
     """
 

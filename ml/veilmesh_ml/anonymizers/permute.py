@@ -2,8 +2,7 @@
 
 After He Yi, Shi Lei and Hernandez, "Privacy-Preserving Facial Recognition Models" (their section 2.2):
 locate the key regions, split into colour channels, permute the pixels without repetition. Here each
-channel has a permutation of its own, drawn from a 256-bit key, so nobody without the key can tell which
-of n! orders it was.
+channel has a permutation of its own, drawn from a 256-bit key.
 
 What it does not hide: the region's histogram per channel, and everything outside the region. Whether that
 still gives the person away is the release gate's question, and on most photos at n = 6000 the answer
@@ -13,8 +12,11 @@ decides whether the result may go out at all.
 import hmac
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, ChangedArea, require
-from veilmesh_ml.anonymizers.recovery import Recovery, image_digest, key_check
+from veilmesh_ml.anonymizers.recovery import Recovery, Step, image_digest, key_check
 from veilmesh_ml.errors import AlteredImageError, WrongKeyError
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
@@ -41,20 +43,30 @@ class Permute:
         """Permute; every further attempt takes twice as many pixels.
 
         Equal key, picture, faces and attempt give an equal result, and any other another.
-
-        The nonce is computed from the key and what is permuted rather than drawn, so that a restored virtual
-        machine cannot repeat one for another picture.
         """
         n = self.n * 2**attempt
-        regions = tuple(key_region(image.shape, face, n) for face in faces)
-        permuted_what = image_digest(image) + b"".join(face.landmarks.tobytes() for face in faces)
-        nonce = hmac.digest(derive(self._key, "permute", "nonce", n), permuted_what, "sha256")[:16]
         permuted = image.copy()
-        for index, region in enumerate(regions):
-            _permute_region(permuted, region, index, self._key, nonce)
-        recovery = Recovery(nonce, key_check(self._key, nonce), image_digest(permuted), regions)
-        areas = tuple(ChangedArea(region.window, region.pixels) for region in regions)
+        steps = []
+        for face in faces:
+            region = key_region(image.shape, face, n)
+            nonce = self._nonce(permuted, region)
+            _permute_region(permuted, Step(nonce, region), self._key)
+            steps.append(Step(nonce, region))
+        digest = image_digest(permuted)
+        recovery = Recovery(tuple(steps), digest, key_check(self._key, digest))
+        areas = tuple(ChangedArea(step.region.window, step.region.pixels) for step in steps)
         return AnonymizedImage(permuted, self.name, {"n": n}, areas, recovery=recovery)
+
+    def _nonce(self, image: RgbImage, region: Region) -> bytes:
+        """16 bytes computed from the key and what is permuted, and where.
+
+        Drawn at random, a restored virtual machine could repeat one for another picture.
+        """
+        window = region.window
+        where = f"{window.left},{window.top},{window.right},{window.bottom};".encode()
+        what = image[region.rows_and_columns][region.mask].tobytes()
+        shape = region.mask.tobytes()
+        return hmac.digest(derive(self._key, "permute", "nonce"), where + shape + what, "sha256")[:16]
 
 
 def restore(image: RgbImage, recovery: Recovery, key: bytes) -> RgbImage:
@@ -72,7 +84,7 @@ def restore(image: RgbImage, recovery: Recovery, key: bytes) -> RgbImage:
         WrongKeyError: another key.
         AlteredImageError: another picture, or this one after lossy saving.
     """
-    if not hmac.compare_digest(key_check(key, recovery.nonce), recovery.key_check):
+    if not hmac.compare_digest(key_check(key, recovery.image_digest), recovery.key_check):
         raise WrongKeyError("this is not the key the picture was permuted with")
     if not hmac.compare_digest(image_digest(image), recovery.image_digest):
         raise AlteredImageError(
@@ -80,26 +92,31 @@ def restore(image: RgbImage, recovery: Recovery, key: bytes) -> RgbImage:
             hint="use the lossless file: a JPEG of a permuted picture cannot be restored",
         )
     restored = image.copy()
-    for index in reversed(range(len(recovery.regions))):
-        _restore_region(restored, recovery.regions[index], index, key, recovery.nonce)
+    for step in reversed(recovery.steps):
+        _restore_region(restored, step, key)
     return restored
 
 
-def _permute_region(image: RgbImage, region: Region, face: int, key: bytes, nonce: bytes) -> None:
+def _orders(step: Step, key: bytes) -> list[NDArray[np.intp]]:
+    """One permutation of the region's pixels per channel: R, G, B."""
+    return [
+        permutation(derive(key, "permute", channel, salt=step.nonce), step.region.pixels)
+        for channel in range(3)
+    ]
+
+
+def _permute_region(image: RgbImage, step: Step, key: bytes) -> None:
     """Permute a region in place: pixel i of the region receives pixel order[i]."""
-    window = image[region.rows_and_columns]
-    pixels = window[region.mask]  # (pixels, 3), a copy
-    for channel in range(3):
-        order = permutation(derive(key, "permute", face, channel, salt=nonce), len(pixels))
+    window = image[step.region.rows_and_columns]
+    pixels = window[step.region.mask]  # (pixels, 3), a copy
+    for channel, order in enumerate(_orders(step, key)):
         pixels[:, channel] = pixels[order, channel]
-    window[region.mask] = pixels
+    window[step.region.mask] = pixels
 
 
-def _restore_region(image: RgbImage, region: Region, face: int, key: bytes, nonce: bytes) -> None:
-    window = image[region.rows_and_columns]
-    pixels = window[region.mask]
-    for channel in range(3):
-        order = permutation(derive(key, "permute", face, channel, salt=nonce), len(pixels))
-        column = pixels[:, channel].copy()
-        pixels[order, channel] = column
-    window[region.mask] = pixels
+def _restore_region(image: RgbImage, step: Step, key: bytes) -> None:
+    window = image[step.region.rows_and_columns]
+    pixels = window[step.region.mask]
+    for channel, order in enumerate(_orders(step, key)):
+        pixels[order, channel] = pixels[:, channel].copy()
+    window[step.region.mask] = pixels

@@ -1,8 +1,8 @@
 """What the owner keeps beside the key to undo a permutation.
 
-The landmarks cannot be found again on a permuted face, so the record holds the regions themselves, as
-packed bits: it does not depend on how a later version would draw them. It holds no pixel and no key, only
-how to tell the right key and the right picture.
+The landmarks cannot be found again on a permuted face, so the record holds the regions themselves, as packed
+bits: it does not depend on how a later version would draw them. It holds no pixel and no key, only how to
+tell the right key and the right picture.
 """
 
 import base64
@@ -25,29 +25,38 @@ FORMAT = "veilmesh/recovery/1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recovery:
-    """Regions in the order they were permuted, and two digests.
-
-    Attributes:
-        nonce: 16 bytes that made this picture's permutations differ from every other's.
-        key_check: HMAC-SHA-256 that only the right key reproduces.
-        image_digest: SHA-256 of the permuted picture's shape and pixels.
-        regions: one per face.
-    """
+class Step:
+    """One region that was permuted; its 16-byte nonce makes its permutations differ from all others."""
 
     nonce: bytes
-    key_check: bytes = field(repr=False)
+    region: Region = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovery:
+    """What was permuted, in order, and two digests.
+
+    Attributes:
+        steps: one per face; undone from the last to the first.
+        image_digest: SHA-256 of the permuted picture's shape and pixels.
+        key_check: HMAC-SHA-256 of that, which only the right key reproduces.
+    """
+
+    steps: tuple[Step, ...]
     image_digest: bytes
-    regions: tuple[Region, ...] = field(repr=False)
+    key_check: bytes = field(repr=False)
+
+    def after(self, earlier: "Recovery") -> "Recovery":
+        """Undoes this and then, on the same picture, what was done before it with the same key."""
+        return Recovery(earlier.steps + self.steps, self.image_digest, self.key_check)
 
     def to_json(self) -> str:
         return json.dumps(
             {
                 "format": FORMAT,
-                "nonce": self.nonce.hex(),
-                "key_check": self.key_check.hex(),
                 "image_digest": self.image_digest.hex(),
-                "regions": [_region_document(region) for region in self.regions],
+                "key_check": self.key_check.hex(),
+                "steps": [_step_document(step) for step in self.steps],
             },
             sort_keys=True,
         )
@@ -64,17 +73,17 @@ class Recovery:
             if document["format"] != FORMAT:
                 raise RecoveryError(f"recovery record of unknown format {document['format']!r}")
             return cls(
-                bytes.fromhex(document["nonce"]),
-                bytes.fromhex(document["key_check"]),
+                tuple(_step(entry) for entry in document["steps"]),
                 bytes.fromhex(document["image_digest"]),
-                tuple(_region(entry) for entry in document["regions"]),
+                bytes.fromhex(document["key_check"]),
             )
         except (ValueError, KeyError, TypeError, zlib.error) as err:
             raise RecoveryError(f"not a recovery record: {err}") from err
 
 
-def key_check(key: bytes, nonce: bytes) -> bytes:
-    return hmac.digest(derive(key, "permute", "key check", salt=nonce), nonce, "sha256")
+def key_check(key: bytes, digest: bytes) -> bytes:
+    """Return what tells the right key from another, for the picture of this digest."""
+    return hmac.digest(derive(key, "permute", "key check"), digest, "sha256")
 
 
 def image_digest(image: RgbImage) -> bytes:
@@ -83,25 +92,25 @@ def image_digest(image: RgbImage) -> bytes:
     return hashlib.sha256(shape.encode() + b";" + image.tobytes()).digest()
 
 
-def _region_document(region: Region) -> dict[str, Any]:
-    window = region.window
-    bits = zlib.compress(np.packbits(region.mask).tobytes(), 9)
+def _step_document(step: Step) -> dict[str, Any]:
+    window = step.region.window
+    bits = zlib.compress(np.packbits(step.region.mask).tobytes(), 9)
     return {
+        "nonce": step.nonce.hex(),
         "window": [window.left, window.top, window.right, window.bottom],
         "mask": base64.b64encode(bits).decode(),
     }
 
 
-def _region(document: dict[str, Any]) -> Region:
-    window = Box(*(int(edge) for edge in document["window"]))
-    if not (0 <= window.left < window.right and 0 <= window.top < window.bottom):
-        raise ValueError("an empty window")
-    count = window.width * window.height
-    if count > MAX_PIXELS:
-        raise ValueError("a window larger than any picture")
+def _step(document: dict[str, Any]) -> Step:
+    left, top, right, bottom = (int(edge) for edge in document["window"])
+    if not (0 <= left < right and 0 <= top < bottom and (right - left) * (bottom - top) <= MAX_PIXELS):
+        raise ValueError("a window that no picture has")
+    count = (right - left) * (bottom - top)
     inflate = zlib.decompressobj()
     bits = inflate.decompress(base64.b64decode(document["mask"], validate=True), (count + 7) // 8)
-    if len(bits) != (count + 7) // 8 or not inflate.eof:
+    if len(bits) != (count + 7) // 8:
         raise ValueError("a mask that does not fit its window")
     mask = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=count).astype(np.bool_)
-    return Region(window, mask.reshape(window.height, window.width))
+    region = Region(Box(left, top, right, bottom), mask.reshape(bottom - top, right - left))
+    return Step(bytes.fromhex(document["nonce"]), region)
