@@ -8,6 +8,7 @@ is submitted into block 7, and knows three blocks and two events. A test's scrip
 means that the first `Submit` is carried out but its answer lost, and the second one is answered.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -77,7 +78,12 @@ class Exchange:
     """Let `Endorse` answer with another proposal's transaction."""
 
 
-Step = Refusal | Behave | Invalidate | Exchange
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Let a stream stay open behind what there is to send, as a real one does."""
+
+
+Step = Refusal | Behave | Invalidate | Exchange | Hold
 
 
 @dataclass
@@ -144,6 +150,8 @@ class ScriptedPeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServ
             )
             if isinstance(step, Refusal):
                 await step.raise_in(context)
+            if isinstance(step, Hold):
+                await asyncio.Event().wait()
         finally:
             self.open_streams -= 1
 

@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 from veilmesh_fabric import ChaincodeEvent, Checkpoint, Contract, DeliverError, SigningIdentity, blocks
 
-from tests.integration.fabric_gateway.scripted_peer import Refusal, ScriptedPeer
+from tests.integration.fabric_gateway.scripted_peer import Hold, Refusal, ScriptedPeer
 from tests.unit.fabric.identities import identity
 
 
@@ -51,8 +51,10 @@ async def test_a_checkpoint_says_where_to_go_on(
 async def test_a_stream_that_is_closed_early_is_closed_at_the_gateway_too(
     contract: Contract, peer: ScriptedPeer
 ) -> None:
+    peer.script = {"ChaincodeEvents": [Hold()]}
     async with aclosing(contract.chaincode_events()) as events:
         await anext(events)
+        assert peer.open_streams == 1
     async with asyncio.timeout(5):
         while peer.open_streams:  # noqa: ASYNC110 - the peer's side ends on its own time
             await asyncio.sleep(0.01)
