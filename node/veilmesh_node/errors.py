@@ -27,6 +27,7 @@ NodeError
 │   ├── PeerUnavailableError     the other node is out of reach, or gave no answer in time
 │   ├── PeerCertificateError     it showed a certificate that the ledger does not name
 │   └── PeerRefusedError         it answered, and said no
+├── VerificationLostError        interrupted before a decision; the authentication is cancelled
 ├── CallerError                  who calls may not call this
 │   ├── UnauthenticatedError
 │   └── PermissionDeniedError
@@ -154,11 +155,7 @@ class LedgerUnavailableError(LedgerError):
 
 
 class LedgerConflictError(LedgerError):
-    """Read what another transaction changed meanwhile; a new proposal may succeed."""
-
-    def __init__(self, tx_id: str, validation_code: str) -> None:
-        super().__init__(f"transaction {tx_id} collided with another ({validation_code})")
-        self.tx_id = tx_id
+    """Another transaction changed meanwhile what ours had read; a new proposal may succeed."""
 
 
 class TransactionInvalidError(LedgerError):
@@ -186,6 +183,15 @@ class PeerRefusedError(PeerError):
     def __init__(self, node_id: str, code: str, message: str) -> None:
         super().__init__(f"node {node_id} refused: {message}")
         self.code = code
+
+
+class VerificationLostError(NodeError):
+    """The probe of an interrupted verification is gone, so nothing will be decided."""
+
+    def __init__(self, reference_id: str) -> None:
+        super().__init__(
+            f"the verification against reference {reference_id} was interrupted before its decision"
+        )
 
 
 class CallerError(NodeError):

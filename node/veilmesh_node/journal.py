@@ -11,7 +11,7 @@ Photos and features are never written here.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -50,6 +50,7 @@ class Operation:
     envelope: bytes = field(repr=False)
     started_at_s: int
     updated_at_s: int
+    in_doubt: bool = False  # read back from the journal: the transaction under way may have been sent
 
     @property
     def finished(self) -> bool:
@@ -107,7 +108,14 @@ class Journal:
         self._on_step = on_step
 
     def begin(
-        self, kind: Kind, *, idempotency_key: str, request_mac: str, subject: str, alone: bool = False
+        self,
+        kind: Kind,
+        *,
+        idempotency_key: str,
+        request_mac: str,
+        subject: str,
+        state: Mapping[str, Any] | None = None,
+        alone: bool = False,
     ) -> Operation:
         """Claim a new operation, or return the finished one that this key made before.
 
@@ -116,6 +124,7 @@ class Journal:
             idempotency_key: the caller's; empty: none, so the operation's own id stands in for it.
             request_mac: of all that the caller asked for, keyed: a hash of a photo would be a trace of it.
             subject: what it is about, as `Operation.subject`.
+            state: what its steps need to know from the start.
             alone: refuse while another operation on the same subject is unfinished.
 
         Raises:
@@ -123,31 +132,13 @@ class Journal:
             IdempotencyConflictError: the key was used for another request.
         """
         with self._database.transaction():
-            for known in self._select("kind = ? AND idempotency_key = ?", kind, idempotency_key):
-                if known.request_mac != request_mac:
-                    raise IdempotencyConflictError
-                if not known.finished:
-                    raise OperationInProgressError(known.operation_id, known.subject or kind)
-                return known
+            known = self.find(kind, idempotency_key)
+            if known is not None:
+                return _repeated(known, request_mac)
             if alone:
-                for other in self._select(
-                    "subject = ? AND step != ? AND kind != ?", subject, DONE, Kind.VERIFY
-                ):
-                    raise OperationInProgressError(other.operation_id, f"reference {subject}")
-            operation = self._new(kind, idempotency_key, request_mac, subject)
-            self._database.execute(
-                "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, '{}', '', NULL, ?, ?)",
-                (
-                    operation.operation_id,
-                    kind,
-                    operation.idempotency_key,
-                    request_mac,
-                    subject,
-                    STARTED,
-                    operation.started_at_s,
-                    operation.updated_at_s,
-                ),
-            )
+                self._require_alone(subject)
+            operation = self._new(kind, idempotency_key, request_mac, subject, state or {})
+            self._insert(operation)
         self._on_step(StepPoint(kind, STARTED, Moment.AFTER))
         return operation
 
@@ -172,18 +163,14 @@ class Journal:
                 ),
             )
         self._on_step(StepPoint(operation.kind, transition.step, Moment.AFTER))
-        return Operation(
-            operation_id=operation.operation_id,
-            kind=operation.kind,
-            idempotency_key=operation.idempotency_key,
-            request_mac=operation.request_mac,
-            subject=operation.subject,
+        return replace(
+            operation,
             step=transition.step,
             state=state,
             tx_id=transition.tx_id,
             envelope=transition.envelope,
-            started_at_s=operation.started_at_s,
             updated_at_s=now_s,
+            in_doubt=False,
         )
 
     def undo(self, operation: Operation, effect: Callable[[], None] | None = None) -> None:
@@ -211,7 +198,13 @@ class Journal:
             (DONE, self._now_s() - RETENTION_S),
         )
 
-    def _new(self, kind: Kind, idempotency_key: str, request_mac: str, subject: str) -> Operation:
+    def _require_alone(self, subject: str) -> None:
+        for other in self._select("subject = ? AND step != ? AND kind != ?", subject, DONE, Kind.VERIFY):
+            raise OperationInProgressError(other.operation_id, f"reference {subject}")
+
+    def _new(
+        self, kind: Kind, idempotency_key: str, request_mac: str, subject: str, state: Mapping[str, Any]
+    ) -> Operation:
         operation_id = new_operation_id()
         now_s = self._now_s()
         return Operation(
@@ -221,11 +214,28 @@ class Journal:
             request_mac=request_mac,
             subject=subject,
             step=STARTED,
-            state={},
+            state=state,
             tx_id="",
             envelope=b"",
             started_at_s=now_s,
             updated_at_s=now_s,
+        )
+
+    def _insert(self, operation: Operation) -> None:
+        self._database.execute(
+            "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+            (
+                operation.operation_id,
+                operation.kind,
+                operation.idempotency_key,
+                operation.request_mac,
+                operation.subject,
+                operation.step,
+                json.dumps(operation.state),
+                operation.tx_id,
+                operation.started_at_s,
+                operation.updated_at_s,
+            ),
         )
 
     def _select(self, condition: str, *parameters: object) -> list[Operation]:
@@ -234,6 +244,15 @@ class Journal:
             parameters,
         )
         return [_operation(row) for row in rows]
+
+
+def _repeated(known: Operation, request_mac: str) -> Operation:
+    """Return the operation that a repeated key stands for."""
+    if known.request_mac != request_mac:
+        raise IdempotencyConflictError
+    if not known.finished:
+        raise OperationInProgressError(known.operation_id, known.subject or known.kind)
+    return known
 
 
 def _operation(row: Any) -> Operation:
@@ -249,4 +268,5 @@ def _operation(row: Any) -> Operation:
         envelope=row["envelope"] or b"",
         started_at_s=row["started_at_s"],
         updated_at_s=row["updated_at_s"],
+        in_doubt=True,
     )

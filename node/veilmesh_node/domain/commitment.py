@@ -18,6 +18,11 @@ def new_salt() -> Secret:
     return Secret(secrets.token_bytes(SALT_BYTES))
 
 
+def derive_salt(key: Secret, operation_id: str, index: int) -> Secret:
+    """Return the salt of one receipt of a batch, which need not be stored."""
+    return Secret(bytes.fromhex(_commit(key, "salt", operation_id.encode(), str(index).encode())))
+
+
 def commit_template(
     salt: Secret, *, reference_id: str, version: int, model_digest: str, template: Features
 ) -> str:
@@ -44,6 +49,11 @@ def commit_consent(salt: Secret, *, reference_id: str, consent: bytes) -> str:
 def commit_input(salt: Secret, input_sha256: str) -> str:
     """Commit to the image that a released one was made from, by its SHA-256 (hex)."""
     return _commit(salt, "input", input_sha256.encode())
+
+
+def authenticate_request(key: Secret, *parts: bytes) -> str:
+    """Return a request's fingerprint for the journal; without the node's key it tells nothing."""
+    return _commit(key, "request", *parts)
 
 
 def equal(left: str, right: str) -> bool:

@@ -31,7 +31,7 @@ CREATE TABLE templates (
     surrogate_cid TEXT NOT NULL,
     wrapped_key BLOB NOT NULL,
     sealed BLOB NOT NULL,
-    receipt BLOB,
+    receipt BLOB NOT NULL,
     PRIMARY KEY (reference_id, version)
 ) STRICT;
 CREATE INDEX templates_by_content ON templates (surrogate_cid);

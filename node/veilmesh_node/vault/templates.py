@@ -155,10 +155,10 @@ class TemplateVault:
             (receipt, reference_id, version),
         )
 
-    def receipt(self, reference_id: str) -> bytes:
-        """Return the signed privacy receipt of the active template's surrogate; empty where there is none."""
+    def receipt(self, reference_id: str, version: int) -> bytes:
+        """Return the signed privacy receipt of a template's surrogate; empty where there is none."""
         rows = self._database.rows(
-            "SELECT receipt FROM templates WHERE reference_id = ? AND state = 'active'", (reference_id,)
+            "SELECT receipt FROM templates WHERE reference_id = ? AND version = ?", (reference_id, version)
         )
         return bytes(rows[0]["receipt"]) if rows else b""
 
@@ -178,9 +178,12 @@ class TemplateVault:
                 surrogate_cid=row["surrogate_cid"],
             )
 
-    def uses_content(self, cid: str) -> bool:
-        """Whether any template, pending or active, has this surrogate."""
-        return bool(self._database.rows("SELECT 1 FROM templates WHERE surrogate_cid = ? LIMIT 1", (cid,)))
+    def uses_content(self, cid: str, *, besides: tuple[str, int]) -> bool:
+        """Whether any template, pending or active, has this surrogate, but for one reference's version."""
+        query = (
+            "SELECT 1 FROM templates WHERE surrogate_cid = ? AND (reference_id, version) != (?, ?) LIMIT 1"
+        )
+        return bool(self._database.rows(query, (cid, *besides)))
 
     def _row(self, reference_id: str, version: int) -> Any:
         rows = self._database.rows(

@@ -27,9 +27,7 @@ TWOS = Features((2.0,) * 128)
 
 def test_every_part_of_a_template_commitment_counts() -> None:
     commitments = {
-        commit_template(
-            salt, reference_id=reference_id, version=version, model_digest=model, template=template
-        )
+        commit_template(salt, reference_id=name, version=version, model_digest=model, template=template)
         for salt, name, version, model, template in [
             (SALT, "r", 1, "m", ONES),
             (new_salt(), "r", 1, "m", ONES),

@@ -124,8 +124,9 @@ def test_only_the_active_version_is_compared(tmp_path: Path) -> None:
         with pytest.raises(UnknownReferenceError):
             vault.compare(REFERENCE, version=1, model_digest=MODEL, probe=features(1.0))
         assert [(stored.version, stored.active) for stored in vault.stored()] == [(2, True)]
-        assert vault.uses_content("bnew")
-        assert not vault.uses_content("bcid")
+        assert vault.uses_content("bnew", besides=(REFERENCE, 1))
+        assert not vault.uses_content("bnew", besides=(REFERENCE, 2))
+        assert not vault.uses_content("bcid", besides=(REFERENCE, 2))
 
 
 def test_another_model_is_not_compared(tmp_path: Path) -> None:

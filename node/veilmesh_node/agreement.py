@@ -1,0 +1,89 @@
+"""Do vault, content store and ledger agree about this node's references?
+
+What an unfinished operation is still working on is left out: the journal tells of that.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
+
+from veilmesh_node.environment import Environment
+from veilmesh_node.journal import Kind
+from veilmesh_node.vault import StoredTemplate
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    reference_id: str  # empty where it is about content that belongs to no reference
+    what: str
+
+
+class Agreement:
+    def __init__(self, environment: Environment) -> None:
+        self._env = environment
+
+    async def check(self) -> list[Disagreement]:
+        """Compare; an empty list means that all agree.
+
+        Raises:
+            LedgerUnavailableError: the ledger cannot be asked.
+        """
+        recorded = await self._recorded()
+        busy = {operation.subject for operation in self._env.journal.unfinished()}
+        stored = {template.reference_id: template for template in self._env.vault.stored()}
+        found = [
+            Disagreement(reference_id, what)
+            for reference_id in sorted(({*recorded, *stored}) - busy)
+            for what in _differences(recorded.get(reference_id), stored.get(reference_id))
+        ]
+        return found + list(self._content_differences(stored, busy))
+
+    async def _recorded(self) -> Mapping[str, Reference]:
+        """Return the ledger's references that this node owns and that are not erased."""
+        recorded: dict[str, Reference] = {}
+        bookmark = ""
+        while True:
+            page = await self._env.ledger.references(self._env.msp_id, limit=PAGE, bookmark=bookmark)
+            for reference in page.entries:
+                ours = reference.owner_node_id == self._env.node_id
+                if ours and reference.status is not ReferenceStatus.ERASED:
+                    recorded[reference.reference_id] = reference
+            bookmark = page.bookmark
+            if not bookmark:
+                return recorded
+
+    def _content_differences(
+        self, stored: Mapping[str, StoredTemplate], busy: set[str]
+    ) -> Iterator[Disagreement]:
+        present = set(self._env.content.ids())
+        for template in stored.values():
+            if template.surrogate_cid not in present and template.reference_id not in busy:
+                yield Disagreement(template.reference_id, "its surrogate is not in the content store")
+        used = {template.surrogate_cid for template in stored.values()}
+        if any(
+            operation.kind in {Kind.ENROL, Kind.UPDATE, Kind.ERASE}
+            for operation in self._env.journal.unfinished()
+        ):
+            return  # one of them may be about to use, or to remove, what is left over
+        for cid in sorted(present - used):
+            yield Disagreement("", f"content {cid} belongs to no reference")
+
+
+def _differences(recorded: Reference | None, stored: StoredTemplate | None) -> Iterator[str]:
+    if recorded is None:
+        yield "the vault holds a template, the ledger no reference"
+        return
+    if stored is None:
+        yield f"the ledger holds a reference ({recorded.status}), the vault no template"
+        return
+    if not stored.active:
+        yield "the vault's template was left pending"
+    if stored.version != recorded.version:
+        yield f"the vault holds version {stored.version}, the ledger version {recorded.version}"
+    elif stored.commitment != recorded.template_commitment:
+        yield "the ledger's commitment is not that of the vault's template"
+    if stored.surrogate_cid != recorded.surrogate_cid:
+        yield "the ledger names another surrogate than the vault"

@@ -1,0 +1,350 @@
+"""Enrol a person, or renew an enrolled one's template: photos in, a reference on the ledger out.
+
+    started     the idempotency key is claimed; photos are encoded, a surrogate is made and passes the gate
+    planned     the surrogate's content id is known; the surrogate is stored
+    sealed      template and signed receipt are in the vault, pending; from here on no photo is needed
+    endorsed    the ledger's endorsers agree; the transaction may have been sent
+    registered  committed; the template is active, the one that it replaces is destroyed
+    anchoring   the anchoring of the receipt is endorsed
+    done        anchored; the stored receipt has its inclusion proof
+
+Before `sealed` a failure undoes everything. From `sealed` to `endorsed` an operation waits for a ledger
+that is away, and is undone where the ledger refuses. From `registered` on, it only goes forward.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from itertools import combinations
+
+from veilmesh_chaincode.records.authentication import Outcome
+from veilmesh_chaincode.records.enrolment import (
+    Reference,
+    ReferenceStatus,
+    RegisterReference,
+    UpdateReference,
+)
+from veilmesh_chaincode.records.merkle import MerkleTree
+from veilmesh_chaincode.records.policy import Policy
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.release import AnchorBatch
+
+from veilmesh_node.content import content_id
+from veilmesh_node.domain import receipt as receipts
+from veilmesh_node.domain.commitment import commit_consent, commit_input
+from veilmesh_node.domain.decision import decide
+from veilmesh_node.domain.ids import new_reference_id
+from veilmesh_node.domain.receipt import Receipt, SignedReceipt
+from veilmesh_node.domain.secret import FEATURE_COUNT, Features
+from veilmesh_node.environment import Environment
+from veilmesh_node.errors import InvalidRequestError, SampleRejectedError
+from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
+from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.ports import ANCHOR_BATCH, REGISTER_REFERENCE, UPDATE_REFERENCE, Faces, Surrogate
+from veilmesh_node.vault import NewTemplate
+
+MAX_PHOTOS = 16
+
+
+class Step(StrEnum):
+    STARTED = STARTED
+    PLANNED = "planned"
+    SEALED = "sealed"
+    ENDORSED = "endorsed"
+    REGISTERED = "registered"
+    ANCHORING = "anchoring"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolRequest:
+    """What the organisation's application asks for."""
+
+    photos: Sequence[bytes] = field(repr=False)
+    consent: bytes = field(repr=False)
+    anonymizer: str  # empty: the first of the policy that this node has
+    retention_s: int  # 0: the longest that the policy allows
+    idempotency_key: str
+
+    def parts(self) -> list[bytes]:
+        return [*self.photos, self.consent, self.anonymizer.encode(), str(self.retention_s).encode()]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A reference as the ledger now has it."""
+
+    reference: Reference
+    receipt: bytes  # signed and anchored; empty where the template has been erased or replaced since
+    tx_id: str
+
+
+class Enrolment:
+    """The procedure behind Enrol and Update."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._env = environment
+
+    async def enrol(self, request: EnrolRequest) -> Enrolled:
+        """Create a reference.
+
+        Raises:
+            SampleRejectedError, SurrogateRefusedError: nothing fit to be enrolled or released.
+            Refusal, LedgerUnavailableError, ...: as `Operations.run`.
+        """
+        _check(request)
+        operation = self._env.journal.begin(
+            Kind.ENROL,
+            idempotency_key=request.idempotency_key,
+            request_mac=self._env.fingerprint(*request.parts()),
+            subject=new_reference_id(),
+        )
+
+        async def prepare(operation: Operation) -> Operation:
+            return await self._prepare(operation, request, replaced=None)
+
+        return self._enrolled(await self._env.operations.run(operation, prepare))
+
+    async def update(self, reference_id: str, request: EnrolRequest) -> Enrolled:
+        """Replace a reference's template and surrogate.
+
+        Raises:
+            Refusal: NOT_FOUND, NOT_OWNER, REFERENCE_NOT_ACTIVE; and as `enrol`.
+            OperationInProgressError: something else is being done with this reference.
+        """
+        _check(request)
+        operation = self._env.journal.begin(
+            Kind.UPDATE,
+            idempotency_key=request.idempotency_key,
+            request_mac=self._env.fingerprint(reference_id.encode(), *request.parts()),
+            subject=reference_id,
+            alone=True,
+        )
+
+        async def prepare(operation: Operation) -> Operation:
+            replaced = await self._env.ledger.reference(reference_id)
+            self._check_replaceable(replaced)
+            return await self._prepare(operation, request, replaced=replaced)
+
+        return self._enrolled(await self._env.operations.run(operation, prepare))
+
+    def can_go_on(self, operation: Operation) -> bool:
+        return operation.step not in {Step.STARTED, Step.PLANNED}
+
+    def can_undo(self, operation: Operation) -> bool:
+        return operation.step in {Step.STARTED, Step.PLANNED, Step.SEALED, Step.ENDORSED}
+
+    async def advance(self, operation: Operation) -> Transition:
+        match operation.step:
+            case Step.SEALED:
+                return await self._endorse(operation)
+            case Step.ENDORSED:
+                return await commit(
+                    self._env.ledger, operation, committed=self._registered(operation), again=Step.SEALED
+                )
+            case Step.REGISTERED:
+                self._remove_replaced(operation)
+                anchor = AnchorBatch(merkle_root=self._tree(operation).root.hex(), leaf_count=1)
+                return await endorse(self._env.ledger, operation, ANCHOR_BATCH, anchor, step=Step.ANCHORING)
+            case Step.ANCHORING:
+                return await commit(
+                    self._env.ledger, operation, committed=self._anchored(operation), again=Step.REGISTERED
+                )
+        raise AssertionError(f"step {operation.step} does not advance")
+
+    async def undo(self, operation: Operation) -> Effect | None:
+        cid = operation.state.get("cid")
+        if cid is None:
+            return None
+        reference_id, version = operation.subject, int(operation.state["version"])
+        if not self._env.vault.uses_content(cid, besides=(reference_id, version)):
+            self._env.content.remove(cid)
+        return lambda: self._env.vault.destroy(reference_id, version)
+
+    async def _prepare(
+        self, operation: Operation, request: EnrolRequest, *, replaced: Reference | None
+    ) -> Operation:
+        """Do all that needs the photos."""
+        faces, policy = self._env.require_faces(), await self._env.ledger.policy()
+        anonymizers = _allowed(request.anonymizer, policy, faces.anonymizers)
+        features = await _features_of_one_person(faces, request.photos, policy.terms.threshold_micro)
+        surrogate = await faces.release(request.photos[0], anonymizers, policy.terms)
+        new = self._env.vault.prepare(
+            features,
+            reference_id=operation.subject,
+            version=1 if replaced is None else replaced.version + 1,
+            model_digest=faces.model_digest,
+        )
+        signed = receipts.sign(self._receipt(surrogate, request.photos[0], new, policy), self._env.signer)
+        registration = self._registration(request, new, surrogate, signed, policy)
+        return self._store(
+            operation,
+            new,
+            surrogate=surrogate,
+            signed=signed,
+            registration=registration,
+            replaced=replaced,
+        )
+
+    def _store(
+        self,
+        operation: Operation,
+        new: NewTemplate,
+        *,
+        surrogate: Surrogate,
+        signed: SignedReceipt,
+        registration: RegisterReference,
+        replaced: Reference | None,
+    ) -> Operation:
+        """Take an operation from `started` to `sealed`, with no wait in between."""
+        planned = {
+            "cid": registration.surrogate_cid,
+            "version": new.version,
+            "replaced_version": 0 if replaced is None else replaced.version,
+            "replaced_cid": "" if replaced is None else replaced.surrogate_cid,
+        }
+        operation = self._env.journal.record(operation, Transition(Step.PLANNED, planned))
+        self._env.content.put(surrogate.image)
+        sealed = {"registration": registration.to_bytes().decode(), "receipt": signed.to_bytes().decode()}
+        return self._env.journal.record(
+            operation,
+            Transition(
+                Step.SEALED,
+                sealed,
+                effect=lambda: self._env.vault.store(
+                    new, surrogate_cid=registration.surrogate_cid, receipt=signed.to_bytes()
+                ),
+            ),
+        )
+
+    def _receipt(self, surrogate: Surrogate, photo: bytes, new: NewTemplate, policy: Policy) -> Receipt:
+        return Receipt(
+            input_commitment=commit_input(new.input_salt, sha256(photo).hexdigest()),
+            output_sha256=sha256(surrogate.image).hexdigest(),
+            method=surrogate.anonymizer,
+            parameters_sha256=surrogate.parameters_sha256,
+            model_digest=surrogate.gate_model_digest,
+            gate_verdict="passed",
+            policy_version=policy.version,
+            issued_at_s=self._env.clock.now_s(),
+            node_id=self._env.node_id,
+            msp_id=self._env.msp_id,
+        )
+
+    def _registration(
+        self,
+        request: EnrolRequest,
+        new: NewTemplate,
+        surrogate: Surrogate,
+        signed: SignedReceipt,
+        policy: Policy,
+    ) -> RegisterReference:
+        retention_s = request.retention_s or policy.terms.reference_retention_s
+        return RegisterReference(
+            reference_id=new.reference_id,
+            template_commitment=new.commitment,
+            surrogate_cid=content_id(surrogate.image),
+            anonymizer=surrogate.anonymizer,
+            receipt_sha256=signed.receipt.sha256(),
+            consent_sha256=commit_consent(new.salt, reference_id=new.reference_id, consent=request.consent),
+            model_digest=new.model_digest,
+            expires_at_s=self._env.clock.now_s() + retention_s,
+        )
+
+    async def _endorse(self, operation: Operation) -> Transition:
+        registration = RegisterReference.from_bytes(operation.state["registration"].encode())
+        ledger, replaced_version = self._env.ledger, int(operation.state["replaced_version"])
+        if operation.kind is Kind.ENROL:
+            return await endorse(ledger, operation, REGISTER_REFERENCE, registration, step=Step.ENDORSED)
+        update = UpdateReference(**dict(registration), version=replaced_version)
+        return await endorse(ledger, operation, UPDATE_REFERENCE, update, step=Step.ENDORSED)
+
+    def _registered(self, operation: Operation) -> Transition:
+        reference_id, version = operation.subject, int(operation.state["version"])
+        return Transition(
+            Step.REGISTERED,
+            {"reference": operation.state["ledger_result"], "registration_tx_id": operation.tx_id},
+            effect=lambda: self._env.vault.activate(reference_id, version),
+        )
+
+    def _remove_replaced(self, operation: Operation) -> None:
+        """Leave nothing of what an update replaced."""
+        replaced_cid = operation.state["replaced_cid"]
+        if not replaced_cid:
+            return
+        self._env.vault.scrub()
+        if not self._env.vault.uses_content(replaced_cid, besides=(operation.subject, 0)):
+            self._env.content.remove(replaced_cid)
+
+    def _anchored(self, operation: Operation) -> Transition:
+        signed = SignedReceipt.from_bytes(operation.state["receipt"].encode())
+        anchored = receipts.include(signed, self._tree(operation), 0, operation.tx_id).to_bytes()
+        reference_id, version = operation.subject, int(operation.state["version"])
+        return Transition(
+            DONE, effect=lambda: self._env.vault.attach_receipt(reference_id, version, anchored)
+        )
+
+    def _tree(self, operation: Operation) -> MerkleTree:
+        return receipts.batch([SignedReceipt.from_bytes(operation.state["receipt"].encode()).receipt])
+
+    def _enrolled(self, operation: Operation) -> Enrolled:
+        return Enrolled(
+            reference=Reference.from_bytes(operation.state["reference"].encode()),
+            receipt=self._env.vault.receipt(operation.subject, int(operation.state["version"])),
+            tx_id=operation.state["registration_tx_id"],
+        )
+
+    def _check_replaceable(self, reference: Reference) -> None:
+        """Refuse early, before photos are worked on, what the ledger would refuse anyway."""
+        if reference.owner_msp_id != self._env.msp_id:
+            raise Refusal(
+                RefusalCode.NOT_OWNER,
+                f"reference {reference.reference_id} belongs to {reference.owner_msp_id}",
+            )
+        if reference.status is not ReferenceStatus.ACTIVE:
+            raise Refusal(
+                RefusalCode.REFERENCE_NOT_ACTIVE,
+                f"reference {reference.reference_id} is {reference.status}",
+            )
+
+
+def _check(request: EnrolRequest) -> None:
+    if not 1 <= len(request.photos) <= MAX_PHOTOS:
+        raise InvalidRequestError(f"{len(request.photos)} photos; 1 to {MAX_PHOTOS} are taken")
+    if request.retention_s < 0:
+        raise InvalidRequestError("retention is negative")
+
+
+def _allowed(requested: str, policy: Policy, available: Sequence[str]) -> list[str]:
+    """Return the anonymizers to try, in the policy's order."""
+    allowed = policy.terms.anonymizers
+    if requested and requested not in allowed:
+        raise Refusal(
+            RefusalCode.METHOD_NOT_ALLOWED,
+            f"anonymizer {requested} is not in policy version {policy.version} ({', '.join(allowed)})",
+        )
+    names = [name for name in ([requested] if requested else allowed) if name in available]
+    if not names:
+        raise InvalidRequestError("this node has none of the anonymizers asked for")
+    return names
+
+
+async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], threshold_micro: int) -> Features:
+    """Return the mean of the photos' features.
+
+    Raises:
+        SampleRejectedError: a photo is not usable, or two are not of one person at the policy's threshold.
+    """
+    found, reasons = [], []
+    for number, photo in enumerate(photos, start=1):
+        try:
+            found.append(await faces.encode_sample(photo))
+        except SampleRejectedError as err:
+            reasons += [f"photo {number}: {reason}" for reason in err.reasons]
+    for (first, one), (second, other) in combinations(enumerate(found, start=1), 2):
+        if decide(one.dissimilarity(other), threshold_micro) is Outcome.NO_MATCH:
+            reasons.append(f"photos {first} and {second} do not show one person")
+    if reasons:
+        raise SampleRejectedError(reasons)
+    sums = (sum(features.values[index] for features in found) for index in range(FEATURE_COUNT))
+    return Features(tuple(total / len(found) for total in sums))

@@ -1,0 +1,45 @@
+"""What every operation of one node shares."""
+
+from dataclasses import dataclass, field
+
+from veilmesh_node.domain.commitment import authenticate_request
+from veilmesh_node.domain.secret import Secret
+from veilmesh_node.errors import FacesMissingError
+from veilmesh_node.journal import Journal
+from veilmesh_node.operations import Operations
+from veilmesh_node.ports import Clock, ContentStore, Faces, Ledger, Signer
+from veilmesh_node.vault import TemplateVault
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A node's name and its plugs. `faces` is None where the face library is not installed."""
+
+    node_id: str
+    msp_id: str
+    ledger: Ledger
+    vault: TemplateVault
+    content: ContentStore
+    faces: Faces | None
+    signer: Signer
+    clock: Clock
+    operations: Operations
+    request_key: Secret = field(repr=False)  # of the journal's fingerprints
+
+    @property
+    def journal(self) -> Journal:
+        return self.operations.journal
+
+    def require_faces(self) -> Faces:
+        """Return the face library.
+
+        Raises:
+            FacesMissingError: it is not installed.
+        """
+        if self.faces is None:
+            raise FacesMissingError
+        return self.faces
+
+    def fingerprint(self, *parts: bytes) -> str:
+        """Return what identifies a request in the journal, without telling what was in it."""
+        return authenticate_request(self.request_key, *parts)

@@ -1,0 +1,131 @@
+"""The faces of a node, plugged in: `veilmesh_ml` behind `ports.Faces`.
+
+The library and its models load when the plug is made; a node without them has none. The work is done on one
+thread of its own: the event loop stays free but for the encoder's 0.2 s, in which dlib holds Python's lock.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from veilmesh_chaincode.records.policy import Terms
+
+from veilmesh_node.domain.decision import MICRO
+from veilmesh_node.domain.secret import Features
+from veilmesh_node.errors import FacesMissingError, SampleRejectedError, SurrogateRefusedError
+from veilmesh_node.ports import Surrogate
+
+if TYPE_CHECKING:
+    from veilmesh_ml import Engine, Face, RgbImage
+    from veilmesh_ml.release import Release
+
+Result = TypeVar("Result")
+
+
+class MlFaces:
+    """Implements `ports.Faces`. Close it at the end."""
+
+    def __init__(self) -> None:
+        """Load the reference engine with its models.
+
+        Raises:
+            FacesMissingError: the library or a model is not installed.
+        """
+        try:
+            from veilmesh_ml import MlError, load_engine  # noqa: PLC0415 - a node may lack the library
+            from veilmesh_ml.anonymizers import ANONYMIZER_NAMES  # noqa: PLC0415
+        except ImportError as err:
+            raise FacesMissingError from err
+        try:
+            self._engine: Engine = load_engine("reference")
+        except MlError as err:
+            raise FacesMissingError from err
+        self.anonymizers: Sequence[str] = ANONYMIZER_NAMES
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faces")
+
+    @property
+    def model_digest(self) -> str:
+        return self._engine.model_digest
+
+    def close(self) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    async def encode_sample(self, photo: bytes) -> Features:
+        return await self._on_worker(lambda: self._encode(*self._enrollable(photo)))
+
+    async def encode_probe(self, photo: bytes) -> Features:
+        return await self._on_worker(lambda: self._encode(*self._comparable(photo)))
+
+    async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+        return await self._on_worker(lambda: self._release(photo, anonymizers, terms))
+
+    async def _on_worker(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _enrollable(self, photo: bytes) -> "tuple[RgbImage, Face]":
+        """Return a picture and the face in it that a person can be enrolled from."""
+        from veilmesh_ml.quality import assess_for_enrolment  # noqa: PLC0415
+
+        image = _read(photo)
+        faces = self._engine.detect(image)
+        report = assess_for_enrolment(image, faces)
+        if not report.passed:
+            raise SampleRejectedError(report.reasons)
+        return image, faces[0]
+
+    def _comparable(self, photo: bytes) -> "tuple[RgbImage, Face]":
+        """Return a picture and the one face in it, however poor: a poor probe fails to match, no more."""
+        image = _read(photo)
+        faces = self._engine.detect(image) or self._engine.detect(image, thorough=True)
+        if len(faces) != 1:
+            found = f"{len(faces)} faces were found, not one" if faces else "no face was found"
+            raise SampleRejectedError([found])
+        return image, faces[0]
+
+    def _encode(self, image: "RgbImage", face: "Face") -> Features:
+        return Features(tuple(self._engine.encode(image, [face])[0].tolist()))
+
+    def _release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+        from veilmesh_ml import MlError, encode_image, load_anonymizer  # noqa: PLC0415
+        from veilmesh_ml.gate import GateLevel, ReleaseGate  # noqa: PLC0415
+        from veilmesh_ml.release import release  # noqa: PLC0415
+
+        image = _read(photo)
+        gate = ReleaseGate(
+            self._engine,
+            threshold_dissimilarity=terms.threshold_micro / MICRO,
+            level=GateLevel(terms.gate_level.value),
+        )
+        methods = [load_anonymizer(name) for name in anonymizers]
+        try:
+            released = release(image, self._engine.detect(image, thorough=True), gate, methods)
+        except MlError as err:
+            raise SurrogateRefusedError(str(err)) from err
+        if released.anonymized.method not in terms.anonymizers:
+            # The library's last resort is the solid mask, whatever it was asked for.
+            raise SurrogateRefusedError(
+                f"nothing but {released.anonymized.method}, which the policy does not allow, passed the gate"
+            )
+        return Surrogate(
+            image=encode_image(released.anonymized.image),
+            anonymizer=released.anonymized.method,
+            parameters_sha256=_digest(released),
+            gate_model_digest=self._engine.model_digest,
+        )
+
+
+def _read(photo: bytes) -> "RgbImage":
+    from veilmesh_ml import MlError, read_image  # noqa: PLC0415
+
+    try:
+        return read_image(photo)
+    except MlError as err:
+        raise SampleRejectedError([str(err)]) from err
+
+
+def _digest(released: "Release") -> str:
+    """SHA-256 of the method's parameters as JSON with sorted keys; numbers as Python writes them."""
+    return sha256(json.dumps(dict(released.anonymized.parameters), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,157 @@
+"""The ledger through its gateway: records in, records out, and errors that a node's operations act on.
+
+A refusal by the chaincode comes back as the very `Refusal`; all else that keeps the ledger from answering is
+`LedgerUnavailableError`. A transaction is kept as its signed envelope, so that one whose fate is in doubt can
+be asked after and, only if nothing is known of it, sent again as it was: of two equal transactions a ledger
+commits one.
+"""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import grpc
+from fabric_protos.common import common_pb2
+from veilmesh_chaincode.records.authentication import Authentication, AuthenticationId
+from veilmesh_chaincode.records.base import Document
+from veilmesh_chaincode.records.enrolment import (
+    GetHistory,
+    HistoryEntry,
+    ListReferences,
+    Reference,
+    ReferenceKey,
+)
+from veilmesh_chaincode.records.pages import Page
+from veilmesh_chaincode.records.policy import Policy
+from veilmesh_chaincode.records.refusals import Refusal
+from veilmesh_chaincode.records.registry import Node, NodeId
+from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
+from veilmesh_fabric.errors import CommitStatusError, FabricError, GatewayError, SubmitError
+from veilmesh_fabric.gateway import Gateway
+from veilmesh_fabric.retry import RetryPolicy, SystemClock, is_uncertain, retry_unavailable
+from veilmesh_fabric.transaction import SignedTransaction
+from veilmesh_fabric.wire import decode
+
+from veilmesh_node.errors import LedgerConflictError, LedgerUnavailableError, TransactionInvalidError
+from veilmesh_node.ports import Change, EndorsedTransaction, Request
+
+COMMIT_WITHIN_S = 30.0
+IN_DOUBT_WITHIN_S = 5.0  # longer than any ordering delay we know; a transaction under way is seen by then
+
+_CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
+
+Record = TypeVar("Record", bound=Document)
+Answer = TypeVar("Answer")
+
+
+class GatewayLedger:
+    """Implements `ports.Ledger`. The gateway, and the connection under it, belong to the caller."""
+
+    def __init__(self, gateway: Gateway, *, channel_name: str, chaincode_name: str) -> None:
+        self._gateway = gateway
+        self._contract = gateway.contract(channel_name, chaincode_name)
+        self._retry = RetryPolicy()
+        self._clock = SystemClock()
+
+    async def policy(self) -> Policy:
+        return await self._evaluate("policy:Current", None, Policy)
+
+    async def node(self, node_id: str) -> Node:
+        return await self._evaluate("registry:GetNode", NodeId(node_id=node_id), Node)
+
+    async def reference(self, reference_id: str) -> Reference:
+        return await self._evaluate("enrolment:Get", ReferenceKey(reference_id=reference_id), Reference)
+
+    async def references(self, owner_msp_id: str, *, limit: int, bookmark: str) -> Page[Reference]:
+        request = ListReferences(owner_msp_id=owner_msp_id, limit=limit, bookmark=bookmark)
+        return await self._evaluate("enrolment:List", request, Page[Reference])
+
+    async def history(self, reference_id: str) -> list[HistoryEntry]:
+        entries: list[HistoryEntry] = []
+        bookmark = ""
+        while True:
+            request = GetHistory(reference_id=reference_id, bookmark=bookmark)
+            page = await self._evaluate("enrolment:History", request, Page[HistoryEntry])
+            entries += page.entries
+            bookmark = page.bookmark
+            if not bookmark:
+                return entries
+
+    async def authentication(self, authentication_id: str) -> Authentication:
+        request = AuthenticationId(authentication_id=authentication_id)
+        return await self._evaluate("authentication:Get", request, Authentication)
+
+    async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
+        identity = self._gateway.identity
+        proposal = self._contract.propose(change.function, request.to_bytes()).sign(identity)
+        prepared = await _translated(
+            retry_unavailable(lambda: self._gateway.calls.endorse(proposal), self._retry, self._clock)
+        )
+        envelope: bytes = prepared.sign(identity).to_proto().SerializeToString()
+        return EndorsedTransaction(prepared.tx_id, envelope, prepared.result)
+
+    async def commit(self, transaction: EndorsedTransaction, *, in_doubt: bool) -> None:
+        status = await self._status(transaction.tx_id, IN_DOUBT_WITHIN_S) if in_doubt else None
+        if status is None:
+            await self._send(transaction)
+            status = await self._status(transaction.tx_id, COMMIT_WITHIN_S)
+        if status is None:
+            raise LedgerUnavailableError(f"transaction {transaction.tx_id} is not committed yet")
+        if status.valid:
+            return
+        if status.code_name in _CONFLICTS:
+            raise LedgerConflictError(f"transaction {transaction.tx_id}: {status.code_name}")
+        raise TransactionInvalidError(transaction.tx_id, status.code_name)
+
+    async def was_committed(self, tx_id: str) -> bool:
+        status = await self._status(tx_id, IN_DOUBT_WITHIN_S)
+        return status is not None and status.valid
+
+    async def _evaluate(self, function: str, request: Document | None, record: type[Record]) -> Record:
+        args = [] if request is None else [request.to_bytes()]
+        return record.from_bytes(await _translated(self._contract.evaluate(function, *args)))
+
+    async def _send(self, transaction: EndorsedTransaction) -> None:
+        """Hand the transaction to the orderers; an answer that got lost is left to the status."""
+        envelope = decode(common_pb2.Envelope, transaction.envelope, "envelope")
+        signed = SignedTransaction(
+            self._contract.channel_name, transaction.tx_id, envelope.payload, envelope.signature
+        )
+        try:
+            await self._gateway.calls.submit(signed)
+        except SubmitError as err:
+            if not is_uncertain(err):
+                raise LedgerConflictError(f"transaction {transaction.tx_id} was not taken: {err}") from err
+
+    async def _status(self, tx_id: str, within_s: float) -> CommitStatus | None:
+        """Return what became of a transaction; None where nothing is known of it within the time.
+
+        Raises:
+            LedgerUnavailableError: the ledger cannot be asked.
+        """
+        identity = self._gateway.identity
+        request = CommitStatusRequest.build(identity.creator, self._contract.channel_name, tx_id)
+        try:
+            return await self._gateway.calls.commit_status(request.sign(identity), within_s)
+        except CommitStatusError as err:
+            if err.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                return None
+            raise LedgerUnavailableError(f"fate of transaction {tx_id} is unknown: {err}") from err
+
+
+async def _translated(answer: Awaitable[Answer]) -> Answer:
+    """Await a gateway's answer; its errors come out as a node's."""
+    try:
+        return await answer
+    except GatewayError as err:
+        refusal = _refusal(err)
+        if refusal is not None:
+            raise refusal from err
+        raise LedgerUnavailableError(f"the ledger does not answer: {err}") from err
+    except FabricError as err:
+        raise LedgerUnavailableError(f"the ledger's answer is not usable: {err}") from err
+
+
+def _refusal(error: GatewayError) -> Refusal | None:
+    """Return the chaincode's own words in a gateway's error, where it carries them."""
+    messages = [error.message, *(detail.message for detail in error.details)]
+    return next(filter(None, map(Refusal.from_message, messages)), None)

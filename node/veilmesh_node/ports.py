@@ -1,0 +1,181 @@
+"""What a node's operations need from the world, as protocols: anything with these methods fits.
+
+`ledger.py`, `vault`, `content` and `faces.py` are what a running node plugs in; the unit tests plug in
+memory.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from veilmesh_chaincode.records.authentication import (
+    Authentication,
+    AuthenticationId,
+    ConcludeAuthentication,
+    OpenAuthentication,
+)
+from veilmesh_chaincode.records.base import Document
+from veilmesh_chaincode.records.enrolment import (
+    HistoryEntry,
+    Reference,
+    ReferenceKey,
+    RegisterReference,
+    RevokeReference,
+    UpdateReference,
+)
+from veilmesh_chaincode.records.pages import Page
+from veilmesh_chaincode.records.policy import Policy, Terms
+from veilmesh_chaincode.records.registry import Node, RegisterNode
+from veilmesh_chaincode.records.release import AnchorBatch
+
+from veilmesh_node.domain.secret import Features
+
+Request = TypeVar("Request", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[Request]):
+    """A ledger function that changes state, and the request it takes."""
+
+    function: str
+
+
+REGISTER_NODE: Change[RegisterNode] = Change("registry:RegisterNode")
+REGISTER_REFERENCE: Change[RegisterReference] = Change("enrolment:Register")
+UPDATE_REFERENCE: Change[UpdateReference] = Change("enrolment:Update")
+REVOKE_REFERENCE: Change[RevokeReference] = Change("enrolment:Revoke")
+ERASE_REFERENCE: Change[ReferenceKey] = Change("enrolment:Erase")
+OPEN_AUTHENTICATION: Change[OpenAuthentication] = Change("authentication:Open")
+CONCLUDE_AUTHENTICATION: Change[ConcludeAuthentication] = Change("authentication:Conclude")
+CANCEL_AUTHENTICATION: Change[AuthenticationId] = Change("authentication:Cancel")
+ANCHOR_BATCH: Change[AnchorBatch] = Change("release:Anchor")
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsedTransaction:
+    """A signed transaction on its way. The same one, sent twice, is committed once."""
+
+    tx_id: str
+    envelope: bytes = field(repr=False)
+    result: bytes = field(repr=False)  # canonical JSON of the changed record
+
+
+class Ledger(Protocol):
+    """The ledger as this node's identity sees it.
+
+    Every method raises `Refusal` where the ledger says no, and `LedgerUnavailableError` where it does not
+    say.
+    """
+
+    async def policy(self) -> Policy: ...
+
+    async def node(self, node_id: str) -> Node: ...
+
+    async def reference(self, reference_id: str) -> Reference: ...
+
+    async def references(self, owner_msp_id: str, *, limit: int, bookmark: str) -> Page[Reference]: ...
+
+    async def history(self, reference_id: str) -> list[HistoryEntry]:
+        """Return all states of a reference, newest first."""
+        ...
+
+    async def authentication(self, authentication_id: str) -> Authentication: ...
+
+    async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
+        """Have a change simulated and endorsed. Nothing is sent yet, so its id can be written down first."""
+        ...
+
+    async def commit(self, transaction: EndorsedTransaction, *, in_doubt: bool) -> None:
+        """Send a transaction and wait for its commit.
+
+        Args:
+            transaction: what `endorse` gave.
+            in_doubt: it may have been sent before, so its fate is asked for first; only when nothing is known
+                of it, the very same envelope is sent (again).
+
+        Raises:
+            LedgerConflictError: it collided and changed nothing; a new one may succeed.
+            TransactionInvalidError: it was committed as invalid for another reason.
+            LedgerUnavailableError: its fate is not known; call again later, in doubt.
+        """
+        ...
+
+    async def was_committed(self, tx_id: str) -> bool:
+        """Whether a transaction that may have been sent took effect; waits a little for one under way."""
+        ...
+
+
+class ContentStore(Protocol):
+    """Bytes by content id."""
+
+    def put(self, content: bytes) -> str: ...
+
+    def get(self, cid: str) -> bytes: ...
+
+    def remove(self, cid: str) -> None: ...
+
+    def ids(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """An anonymized picture that withstood the release gate."""
+
+    image: bytes = field(repr=False)  # PNG
+    anonymizer: str
+    parameters_sha256: str  # of the method's parameters
+    gate_model_digest: str  # of the encoder that attacked it
+
+
+class Faces(Protocol):
+    """Photos in, features and surrogates out."""
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of the encoder's weights, hex."""
+        ...
+
+    @property
+    def anonymizers(self) -> Sequence[str]: ...
+
+    async def encode_sample(self, photo: bytes) -> Features:
+        """Return the features of the one face in a photo that is good enough to enrol a person from.
+
+        Raises:
+            SampleRejectedError: not an image, no face, several, or not good enough; with all reasons.
+        """
+        ...
+
+    async def encode_probe(self, photo: bytes) -> Features:
+        """Return the features of the one face in a photo.
+
+        Raises:
+            SampleRejectedError: not an image, no face, or several.
+        """
+        ...
+
+    async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+        """Return the first surrogate that the release gate lets out, trying `anonymizers` in order.
+
+        Raises:
+            SampleRejectedError: not an image.
+            SurrogateRefusedError: the gate refused them all.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """The node's signing identity."""
+
+    @property
+    def certificate_pem(self) -> bytes: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return an ECDSA P-256 signature of the message's SHA-256, DER, low s."""
+        ...
+
+
+class Clock(Protocol):
+    def now_s(self) -> int:
+        """Unix seconds."""
+        ...

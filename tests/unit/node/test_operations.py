@@ -1,0 +1,550 @@
+"""Enrol, update, revoke, erase, verify and release, on real contracts and a real vault."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from veilmesh_chaincode.records.authentication import (
+    Authentication,
+    AuthenticationStatus,
+    OpenAuthentication,
+    Outcome,
+)
+from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
+from veilmesh_chaincode.records.policy import ExchangeMode
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_node.deciding import SubmittedProbe
+from veilmesh_node.domain import receipt as receipts
+from veilmesh_node.domain.commitment import commit_input, commit_probe, new_salt
+from veilmesh_node.domain.receipt import SignedReceipt
+from veilmesh_node.errors import (
+    ContentNotFoundError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    LedgerConflictError,
+    LedgerUnavailableError,
+    ModelDiffersError,
+    NoOpenAuthenticationError,
+    OperationInProgressError,
+    PeerUnavailableError,
+    ProbeMismatchError,
+    ProbeReplayedError,
+    ReceiptError,
+    SampleRejectedError,
+)
+from veilmesh_node.journal import Kind
+from veilmesh_node.ports import OPEN_AUTHENTICATION
+from veilmesh_node.sealing import SUITE, seal
+from veilmesh_node.verification import Probe, binding_of
+
+from tests.unit.chaincode.consortium import TERMS
+from tests.unit.node.plugs import (
+    MODEL,
+    MemoryConsortium,
+    MemoryFaces,
+    MemoryNode,
+    draft,
+    enrol_request,
+    photo,
+    verify_request,
+)
+
+
+@pytest.fixture
+def org1(consortium: MemoryConsortium) -> MemoryNode:
+    return consortium.nodes["Org1MSP"]
+
+
+@pytest.fixture
+def org2(consortium: MemoryConsortium) -> MemoryNode:
+    return consortium.nodes["Org2MSP"]
+
+
+async def settled(node: MemoryNode) -> bool:
+    return not node.journal.unfinished() and not await node.node.agreement.check()
+
+
+async def test_enrolment_leaves_all_in_agreement(org1: MemoryNode) -> None:
+    enrolled = await org1.node.enrolment.enrol(enrol_request(photo("ada", 1), photo("ada", 2)))
+    reference = enrolled.reference
+    assert reference.owner_node_id == org1.node_id
+    assert reference.status is ReferenceStatus.ACTIVE
+    assert reference.template_commitment == org1.vault.recommit(reference.reference_id, 1)
+    assert await settled(org1)
+    surrogate = await org1.node.inquiry.surrogate(reference.reference_id)
+    assert surrogate.cid == reference.surrogate_cid
+    assert surrogate.receipt == enrolled.receipt
+
+
+async def test_the_receipt_holds(org1: MemoryNode) -> None:
+    enrolled = await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    signed = SignedReceipt.from_bytes(enrolled.receipt)
+    receipts.check(signed)
+    assert signed.receipt.sha256() == enrolled.reference.receipt_sha256
+    assert signed.inclusion is not None
+    with pytest.raises(ReceiptError, match="not signed"):
+        receipts.check(signed.replace(receipt=signed.receipt.replace(policy_version=2)))
+    with pytest.raises(ReceiptError, match="not in the batch"):
+        receipts.check(signed.replace(inclusion=signed.inclusion.replace(merkle_root="0" * 64)))
+    with pytest.raises(ReceiptError, match="not anchored"):
+        receipts.check(signed.replace(inclusion=None))
+    with pytest.raises(ReceiptError, match="cannot be read"):
+        receipts.check(signed.replace(certificate="no certificate"))
+
+
+@pytest.mark.parametrize(
+    ("photos", "reason"),
+    [
+        ([photo("nobody")], "photo 1: no face was found"),
+        ([photo("ada"), photo("nobody")], "photo 2: no face was found"),
+        ([photo("ada"), photo("bob")], "photos 1 and 2 do not show one person"),
+    ],
+)
+async def test_unusable_photos_leave_nothing(org1: MemoryNode, photos: list[bytes], reason: str) -> None:
+    with pytest.raises(SampleRejectedError) as caught:
+        await org1.node.enrolment.enrol(enrol_request(*photos, key="k"))
+    assert caught.value.reasons == (reason,)
+    assert await settled(org1)
+    assert org1.journal.find(Kind.ENROL, "k") is None
+
+
+async def test_the_same_key_enrols_once(org1: MemoryNode) -> None:
+    request = enrol_request(photo("ada"), key="k")
+    first, second = [await org1.node.enrolment.enrol(request) for _ in range(2)]
+    assert first == second
+    assert len(list(org1.vault.stored())) == 1
+    with pytest.raises(IdempotencyConflictError):
+        await org1.node.enrolment.enrol(enrol_request(photo("bob"), key="k"))
+
+
+async def test_the_same_key_at_once_enrols_once(org1: MemoryNode) -> None:
+    request = enrol_request(photo("ada"), key="k")
+    results = await asyncio.gather(
+        *(org1.node.enrolment.enrol(request) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(isinstance(result, OperationInProgressError) for result in results) == 2
+    assert len(list(org1.vault.stored())) == 1
+
+
+async def test_two_enrolments_of_one_person_at_once_are_two_references(org1: MemoryNode) -> None:
+    request = enrol_request(photo("ada"))
+    one, other = await asyncio.gather(*(org1.node.enrolment.enrol(request) for _ in range(2)))
+    assert one.reference.reference_id != other.reference.reference_id
+    assert one.reference.surrogate_cid == other.reference.surrogate_cid
+    assert one.reference.template_commitment != other.reference.template_commitment
+    await org1.node.erasure.erase(one.reference.reference_id, idempotency_key="")
+    assert (await org1.node.inquiry.surrogate(other.reference.reference_id)).image
+    assert await settled(org1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (enrol_request(photo("ada"), anonymizer="blur"), RefusalCode.METHOD_NOT_ALLOWED),
+        (enrol_request(photo("ada"), retention_s=10**9), RefusalCode.RETENTION_EXCEEDED),
+    ],
+)
+async def test_what_the_policy_forbids_leaves_nothing(
+    org1: MemoryNode, request_: object, code: RefusalCode
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        await org1.node.enrolment.enrol(request_)  # type: ignore[arg-type]  # parametrised
+    assert caught.value.code is code
+    assert await settled(org1)
+
+
+@pytest.mark.parametrize("request_", [enrol_request(), enrol_request(photo("ada"), retention_s=-1)])
+async def test_impossible_requests_are_refused(org1: MemoryNode, request_: object) -> None:
+    with pytest.raises(InvalidRequestError):
+        await org1.node.enrolment.enrol(request_)  # type: ignore[arg-type]  # parametrised
+
+
+async def test_an_enrolment_waits_for_a_ledger_that_is_away(org1: MemoryNode) -> None:
+    org1.ledger.lose_answers = True
+    with pytest.raises(LedgerUnavailableError):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada"), key="k"))
+    org1.ledger.lose_answers, org1.ledger.down = False, True
+    assert await org1.operations.resume() == 1
+    (waiting,) = org1.journal.unfinished()
+    assert waiting.step == "endorsed"
+    org1.ledger.down = False
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+    assert (await org1.node.enrolment.enrol(enrol_request(photo("ada"), key="k"))).reference.version == 1
+
+
+async def test_without_a_ledger_nothing_is_begun(org1: MemoryNode) -> None:
+    org1.ledger.down = True
+    with pytest.raises(LedgerUnavailableError):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    assert org1.journal.unfinished() == []
+    assert list(org1.content.ids()) == []
+
+
+async def test_collisions_are_tried_anew(org1: MemoryNode) -> None:
+    org1.ledger.collisions = 3
+    await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    assert await settled(org1)
+
+
+async def test_endless_collisions_wait(org1: MemoryNode) -> None:
+    org1.ledger.collisions = 100
+    with pytest.raises(LedgerConflictError):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    assert await org1.operations.resume() == 1
+    org1.ledger.collisions = 0
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+
+
+async def test_update_replaces_everything(org1: MemoryNode, org2: MemoryNode) -> None:
+    before = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    after = (await org1.node.enrolment.update(before.reference_id, enrol_request(photo("ada", 2)))).reference
+    assert after.version == 2
+    assert after.surrogate_cid != before.surrogate_cid
+    assert await settled(org1)
+    assert list(org1.content.ids()) == [after.surrogate_cid]
+    verified = await org2.node.verification.verify(verify_request(photo("ada", 3), before.reference_id))
+    assert verified.outcome is Outcome.MATCH
+    history = await org1.node.inquiry.history(before.reference_id)
+    assert [entry.reference.version for entry in history] == [1, 2]
+
+
+async def test_only_the_owner_changes_a_reference(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    for attempt in (
+        org2.node.enrolment.update(reference.reference_id, enrol_request(photo("eve"))),
+        org2.node.revocation.revoke(reference.reference_id, "unspecified", idempotency_key=""),
+        org2.node.erasure.erase(reference.reference_id, idempotency_key=""),
+    ):
+        with pytest.raises(Refusal) as caught:
+            await attempt
+        assert caught.value.code is RefusalCode.NOT_OWNER
+    assert await settled(org1)
+    assert await settled(org2)
+
+
+async def test_an_unknown_reference_is_refused(org1: MemoryNode, org2: MemoryNode) -> None:
+    unknown = "0" * 32
+    for attempt in (
+        org1.node.enrolment.update(unknown, enrol_request(photo("ada"))),
+        org1.node.revocation.revoke(unknown, "unspecified", idempotency_key=""),
+        org1.node.erasure.erase(unknown, idempotency_key=""),
+        org1.node.inquiry.surrogate(unknown),
+        org2.node.verification.verify(verify_request(photo("ada"), unknown)),
+    ):
+        with pytest.raises(Refusal) as caught:
+            await attempt
+        assert caught.value.code is RefusalCode.NOT_FOUND
+    assert await settled(org1)
+    assert await settled(org2)
+
+
+async def test_a_revoked_reference_verifies_nobody(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    with pytest.raises(InvalidRequestError, match="withdrawn-consent"):
+        await org1.node.revocation.revoke(reference.reference_id, "boredom", idempotency_key="")
+    revoked = await org1.node.revocation.revoke(
+        reference.reference_id, "withdrawn-consent", idempotency_key="k"
+    )
+    assert revoked.reference.status is ReferenceStatus.REVOKED
+    assert revoked == await org1.node.revocation.revoke(
+        reference.reference_id, "withdrawn-consent", idempotency_key="k"
+    )
+    with pytest.raises(Refusal) as caught:
+        await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert caught.value.code is RefusalCode.REFERENCE_NOT_ACTIVE
+    assert await settled(org1)
+
+
+async def test_erasure_leaves_a_tombstone_alone(org1: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    erased = await org1.node.erasure.erase(reference.reference_id, idempotency_key="")
+    assert erased.reference.status is ReferenceStatus.ERASED
+    assert list(org1.vault.stored()) == []
+    assert list(org1.content.ids()) == []
+    with pytest.raises(ContentNotFoundError):
+        await org1.node.inquiry.surrogate(reference.reference_id)
+    with pytest.raises(Refusal) as caught:
+        await org1.node.erasure.erase(reference.reference_id, idempotency_key="")
+    assert caught.value.code is RefusalCode.REFERENCE_NOT_ACTIVE
+    assert await settled(org1)
+
+
+async def test_erasure_destroys_at_once_and_tells_the_ledger_later(org1: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    org1.ledger.collisions = 100
+    with pytest.raises(LedgerConflictError):
+        await org1.node.erasure.erase(reference.reference_id, idempotency_key="")
+    assert list(org1.vault.stored()) == []
+    with pytest.raises(OperationInProgressError):
+        await org1.node.enrolment.update(reference.reference_id, enrol_request(photo("ada")))
+    org1.ledger.collisions = 0
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+
+
+async def test_verification_across_organisations(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    same = await org2.node.verification.verify(
+        verify_request(photo("ada", 2), reference.reference_id, key="k")
+    )
+    other = await org2.node.verification.verify(verify_request(photo("bob"), reference.reference_id))
+    assert (same.outcome, other.outcome) == (Outcome.MATCH, Outcome.NO_MATCH)
+    assert same.authentication.decider_node_id == org1.node_id
+    repeated = await org2.node.verification.verify(
+        verify_request(photo("ada", 2), reference.reference_id, key="k")
+    )
+    assert repeated == same
+    assert await settled(org1)
+    assert await settled(org2)
+
+
+async def test_failures_lock_out(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    for number in range(TERMS.attempt_limit):
+        verified = await org2.node.verification.verify(
+            verify_request(photo("eve", number), reference.reference_id)
+        )
+        assert verified.outcome is Outcome.NO_MATCH
+    with pytest.raises(Refusal) as caught:
+        await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert caught.value.code is RefusalCode.LOCKED_OUT
+
+
+async def test_an_owner_who_is_away_costs_no_attempt(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    org2.channel.down = True
+    for _ in range(TERMS.attempt_limit + 1):
+        with pytest.raises(PeerUnavailableError):
+            await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    org2.channel.down = False
+    verified = await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert verified.outcome is Outcome.MATCH
+
+
+async def test_a_lost_answer_is_read_from_the_ledger(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    org2.channel.lose_answers = True
+    verified = await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert verified.outcome is Outcome.MATCH
+
+
+async def test_a_probe_without_a_face_opens_nothing(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    with pytest.raises(SampleRejectedError):
+        await org2.node.verification.verify(verify_request(photo("nobody"), reference.reference_id))
+    assert org2.channel.seen == []
+    assert await settled(org2)
+
+
+async def test_a_probe_is_answered_once(org1: MemoryNode, org2: MemoryNode) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    (probe,) = org2.channel.seen
+    org1.restart()
+    with pytest.raises(ProbeReplayedError):
+        await org1.node.deciding.decide(probe)
+
+
+async def open_probe(
+    relying: MemoryNode, reference: Reference, *, model_digest: str = MODEL
+) -> tuple[Authentication, Probe]:
+    """Open an authentication for Ada, as a relying node does, and stop before handing the probe over."""
+    probe = Probe(await MemoryFaces().encode_probe(photo("ada", 2)), new_salt())
+    commitment = commit_probe(
+        probe.salt, reference_id=reference.reference_id, model_digest=model_digest, probe=probe.features
+    )
+    request = OpenAuthentication(
+        reference_id=reference.reference_id,
+        purpose="travel",
+        mode=ExchangeMode.SEALED,
+        probe_commitment=commitment,
+        model_digest=model_digest,
+    )
+    transaction = await relying.ledger.endorse(OPEN_AUTHENTICATION, request)
+    await relying.ledger.commit(transaction, in_doubt=False)
+    return await relying.ledger.authentication(transaction.tx_id), probe
+
+
+def sealed(
+    relying: MemoryNode, owner: MemoryNode, authentication: Authentication, probe: Probe
+) -> SubmittedProbe:
+    return SubmittedProbe(
+        authentication.authentication_id,
+        SUITE,
+        seal(probe.to_bytes(), owner.sealing_key.public_hex(), binding_of(authentication)),
+        relying.tls_sha256,
+    )
+
+
+@pytest.fixture
+async def reference(org1: MemoryNode) -> Reference:
+    return (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+
+
+async def test_a_probe_at_once_is_answered_once(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    results = await asyncio.gather(
+        *(org1.node.deciding.decide(probe) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(isinstance(result, ProbeReplayedError) for result in results) == 2
+    assert await settled(org1)
+
+
+async def test_another_certificate_is_not_answered(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    with pytest.raises(NoOpenAuthenticationError, match="not this peer's"):
+        await org1.node.deciding.decide(replace(probe, peer_certificate_sha256="0" * 64))
+    assert (await org1.node.deciding.decide(probe)).outcome is Outcome.MATCH
+
+
+async def test_a_suspended_node_is_not_answered(
+    consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    await consortium.world.suspend_node(org2.node_id, "Org2MSP")
+    with pytest.raises(NoOpenAuthenticationError):
+        await org1.node.deciding.decide(probe)
+
+
+async def test_only_the_named_decider_answers(
+    consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    with pytest.raises(NoOpenAuthenticationError, match="another node"):
+        await consortium.nodes["Org3MSP"].node.deciding.decide(probe)
+
+
+async def test_no_authentication_no_answer(org1: MemoryNode, org2: MemoryNode, reference: Reference) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    with pytest.raises(NoOpenAuthenticationError):
+        await org1.node.deciding.decide(replace(probe, authentication_id="0" * 64))
+
+
+async def test_an_expired_authentication_is_not_answered(
+    consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    consortium.world.now_s += TERMS.authentication_expiry_s
+    with pytest.raises(NoOpenAuthenticationError, match="expired"):
+        await org1.node.deciding.decide(probe)
+
+
+async def test_a_probe_of_another_reference_is_not_compared(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    other = (await org1.node.enrolment.enrol(enrol_request(photo("bob")))).reference
+    authentication, probe = await open_probe(org2, reference)
+    for_other, _ = await open_probe(org2, other)
+    with pytest.raises(ProbeMismatchError, match="not the one"):
+        await org1.node.deciding.decide(sealed(org2, org1, for_other, probe))
+    swapped = sealed(org2, org1, authentication, probe)
+    with pytest.raises(ProbeMismatchError, match="does not open"):
+        await org1.node.deciding.decide(replace(swapped, authentication_id=for_other.authentication_id))
+
+
+async def test_a_swapped_probe_is_not_compared(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    authentication, probe = await open_probe(org2, reference)
+    better = Probe(await MemoryFaces().encode_probe(photo("ada", 1)), probe.salt)
+    with pytest.raises(ProbeMismatchError, match="not the one"):
+        await org1.node.deciding.decide(sealed(org2, org1, authentication, better))
+    with pytest.raises(ProbeMismatchError, match="suite"):
+        await org1.node.deciding.decide(replace(sealed(org2, org1, authentication, probe), suite="ROT13"))
+    assert (
+        await org1.node.deciding.decide(sealed(org2, org1, authentication, probe))
+    ).outcome is Outcome.MATCH
+
+
+async def test_another_model_is_refused_by_the_ledger(
+    consortium: MemoryConsortium, org2: MemoryNode, reference: Reference
+) -> None:
+    await consortium.world.approve_model("e" * 64)
+    with pytest.raises(Refusal) as caught:
+        await open_probe(org2, reference, model_digest="e" * 64)
+    assert caught.value.code is RefusalCode.MODEL_MISMATCH
+
+
+async def test_another_model_in_the_vault_is_not_compared(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    assert org1.database is not None
+    org1.database.execute("UPDATE templates SET model_digest = ?", ("e" * 64,))
+    with pytest.raises(ModelDiffersError):
+        await org1.node.deciding.decide(probe)
+
+
+async def test_a_decision_waits_for_a_ledger_that_is_away(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    authentication, probe = await open_probe(org2, reference)
+    org1.ledger.lose_answers = True
+    with pytest.raises(LedgerUnavailableError):
+        await org1.node.deciding.decide(sealed(org2, org1, authentication, probe))
+    org1.ledger.lose_answers = False
+    org1.restart()
+    assert await org1.operations.resume() == 0
+    concluded = await org2.ledger.authentication(authentication.authentication_id)
+    assert (concluded.status, concluded.outcome) == (AuthenticationStatus.CONCLUDED, Outcome.MATCH)
+
+
+async def test_a_decision_that_comes_too_late_is_forgotten(
+    consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    org1.ledger.collisions = 100
+    with pytest.raises(LedgerConflictError):
+        await org1.node.deciding.decide(probe)
+    org1.ledger.collisions = 0
+    consortium.world.now_s += TERMS.authentication_expiry_s
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+    with pytest.raises(NoOpenAuthenticationError):
+        await org1.node.deciding.decide(probe)
+
+
+async def test_a_batch_of_receipts_is_anchored_once(org1: MemoryNode) -> None:
+    drafts = [draft(number) for number in range(5)]
+    batch = await org1.node.releasing.issue(drafts, idempotency_key="k")
+    for number, issued in enumerate(batch.receipts):
+        receipts.check(issued.signed)
+        assert issued.signed.inclusion is not None
+        assert issued.signed.inclusion.merkle_root == batch.merkle_root
+        assert issued.signed.receipt.input_commitment == commit_input(
+            issued.input_salt, drafts[number].input_sha256
+        )
+    assert len({issued.input_salt.reveal() for issued in batch.receipts}) == 5
+    again = await org1.node.releasing.issue(drafts, idempotency_key="k")
+    assert (again.merkle_root, again.tx_id) == (batch.merkle_root, batch.tx_id)
+    assert await settled(org1)
+
+
+async def test_receipts_are_for_allowed_methods_and_not_for_nothing(org1: MemoryNode) -> None:
+    with pytest.raises(Refusal) as caught:
+        await org1.node.releasing.issue([draft(1, method="sunglasses")], idempotency_key="")
+    assert caught.value.code is RefusalCode.METHOD_NOT_ALLOWED
+    with pytest.raises(InvalidRequestError):
+        await org1.node.releasing.issue([], idempotency_key="")
+
+
+async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> None:
+    assert org1.database is not None
+    stray = org1.content.put(b"stray")
+    org1.database.execute("UPDATE templates SET commitment = ?", ("0" * 64,))
+    found = await org1.node.agreement.check()
+    assert {(each.reference_id, each.what) for each in found} == {
+        (reference.reference_id, "the ledger's commitment is not that of the vault's template"),
+        ("", f"content {stray} belongs to no reference"),
+    }
+    org1.vault.destroy(reference.reference_id)
+    org1.content.remove(reference.surrogate_cid)
+    org1.content.remove(stray)
+    (lost,) = await org1.node.agreement.check()
+    assert lost.what == "the ledger holds a reference (active), the vault no template"
