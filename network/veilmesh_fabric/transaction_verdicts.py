@@ -41,7 +41,7 @@ from veilmesh_fabric.committed_transaction import (
     TxValidationCode,
 )
 from veilmesh_fabric.endorsement import EndorsementPolicies
-from veilmesh_fabric.errors import IdentityError, VerificationError
+from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.policy import CHANNEL_WRITERS_POLICY
 from veilmesh_fabric.rules import Rule
@@ -57,7 +57,7 @@ TAKEN_ON_TRUST = frozenset({TxValidationCode.INVALID_WRITESET})
 class Verdict:
     """What a transaction comes to."""
 
-    code: int  # TxValidationCode
+    code: int | None  # TxValidationCode; None: it should never have been ordered, whatever its code
     rule: Rule | None = None  # the one it breaks; None if VALID
     reason: str = ""
     ignored: tuple[str, ...] = ()  # endorsements that do not count, and why
@@ -69,7 +69,7 @@ class Verdict:
 
 
 class _Broken(Exception):  # noqa: N818 - carries a verdict to the one place that catches it
-    def __init__(self, code: int, rule: Rule, reason: str) -> None:
+    def __init__(self, code: int | None, rule: Rule, reason: str) -> None:
         super().__init__(reason)
         self.verdict = Verdict(code, rule, reason)
 
@@ -84,11 +84,7 @@ class TransactionJudge:
     known_ids: Container[str]  # of all transactions in earlier blocks
 
     def judge(self, block: Block, signatures: BlockSignatures) -> list[Verdict]:
-        """Return a verdict for each transaction.
-
-        Raises:
-            VerificationError: one should never have been ordered.
-        """
+        """Return a verdict for each transaction."""
         changed: set[StateKey] = set()
         ids: set[str] = set()
         verdicts = []
@@ -133,11 +129,7 @@ class TransactionJudge:
 
     def _creator(self, header: TransactionHeader, holds: TransactionSignatures) -> Identity:
         if header.channel_id != self.config.channel_id:
-            raise VerificationError(
-                f"transaction is for channel {header.channel_id!r}, not {self.config.channel_id!r}",
-                rule=Rule.CHANNEL,
-                tx_id=header.tx_id,
-            )
+            raise _Broken(None, Rule.CHANNEL, f"transaction is for channel {header.channel_id!r}")
         bad = TxValidationCode.BAD_CREATOR_SIGNATURE
         try:
             creator = self.config.msps.identity(header.creator, header.timestamp)
@@ -147,11 +139,7 @@ class TransactionJudge:
             raise _Broken(bad, Rule.CREATOR_SIGNATURE, f"signature of its creator, {creator}, does not hold")
         writers = self.config.policies.policy(CHANNEL_WRITERS_POLICY)
         if not writers.satisfied_by((creator,)):
-            raise VerificationError(
-                f"its creator, {creator}, may not write to the channel",
-                rule=Rule.WRITERS,
-                tx_id=header.tx_id,
-            )
+            raise _Broken(None, Rule.WRITERS, f"its creator, {creator}, may not write to the channel")
         return creator
 
     def _endorsed(self, transaction: CommittedTransaction, header: TransactionHeader) -> Endorsed:

@@ -17,16 +17,16 @@ organisation's authorities. From there, for each block in order:
 7.  A CONFIG transaction stands alone in its block, and its configuration follows from the one in force
     (`config_update.py`). It is in force from the next block on.
 
-A certificate must be valid at the time of what it signed. For a transaction that is its own time; for a block,
-the latest among its transactions recorded as valid, or else that of the block before: a transaction that
-is refused says nothing about the time, since anybody may send one.
+A certificate must be valid at the time of what it signed. For a transaction that is its own; for a block it
+is the latest among its valid transactions, or else that of the block before: a transaction that is refused
+says nothing about the time, since anybody may send one.
 
 The first violation ends verification: what comes after it has no foundation.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,7 +185,7 @@ class ChainVerifier:
         Raises:
             VerificationError: it breaks a rule. Nothing can follow such a block.
         """
-        with _placed(block.number):
+        with _placed(self._tally.blocks):
             self._require_next(block)
             self._require_data_hash(block)
             if self._channel is None:
@@ -268,13 +268,12 @@ class ChainVerifier:
                 f"{len(codes)} validation codes for {len(block.transactions)} transactions",
                 rule=Rule.VALIDATION_CODE,
             )
-        self._time = _time_of(block, self._time)
-        orderers = self._orderers(block, signatures, channel.config)
-        self._require_metadata(block, block.number if block.is_config else channel.config_block)
-
         updates = BlockUpdates(self._state)
         judge = TransactionJudge(channel.config, channel.endorsement, updates, self._known_ids)
         verdicts = judge.judge(block, signatures)
+        self._time = _time_of(block, verdicts, before=self._time)
+        orderers = self._orderers(block, signatures, channel.config)
+        self._require_metadata(block, block.number if block.is_config else channel.config_block)
         for transaction, verdict, recorded in zip(block.transactions, verdicts, codes, strict=True):
             _require_code(transaction, verdict, recorded)
 
@@ -374,9 +373,9 @@ def _require_code(transaction: CommittedTransaction, verdict: Verdict, recorded:
         return
     known = recorded in TxValidationCode.values()
     name = TxValidationCode.Name(recorded) if known else str(recorded)
-    if recorded == TxValidationCode.VALID and verdict.rule:
+    if verdict.rule and (verdict.code is None or recorded == TxValidationCode.VALID):
         raise VerificationError(
-            f"recorded as VALID, but {verdict.reason}", rule=verdict.rule, tx_id=transaction.tx_id
+            f"recorded as {name}, but {verdict.reason}", rule=verdict.rule, tx_id=transaction.tx_id
         )
     computed = TxValidationCode.Name(verdict.code)
     because = f": {verdict.reason}" if verdict.reason else ""
@@ -385,13 +384,12 @@ def _require_code(transaction: CommittedTransaction, verdict: Verdict, recorded:
     )
 
 
-def _time_of(block: Block, before: datetime) -> datetime:
-    codes = block.metadata.validation_codes
+def _time_of(block: Block, verdicts: Sequence[Verdict], *, before: datetime) -> datetime:
     return max(
         (
             transaction.header.timestamp
-            for transaction, code in zip(block.transactions, codes, strict=True)
-            if transaction.header and code == TxValidationCode.VALID
+            for transaction, verdict in zip(block.transactions, verdicts, strict=True)
+            if transaction.header and verdict.is_valid
         ),
         default=before,
     )

@@ -61,7 +61,7 @@ class Tally:
         self.organizations.update(orderer.msp_id for orderer in orderers)
         for transaction, verdict in zip(block.transactions, verdicts, strict=True):
             kind = common_pb2.HeaderType.Name(transaction.header.type) if transaction.header else _UNREADABLE
-            code = TxValidationCode.Name(verdict.code)
+            code = TxValidationCode.Name(verdict.code)  # a verdict without a code ended verification
             self.transactions[kind, code] += 1
             self.organizations.update(verdict.organizations)
             where = f"block {block.number}, transaction {transaction.tx_id}"
