@@ -1,0 +1,56 @@
+# Two commands set everything up from nothing but Python >= 3.11 and make: `make demo`, `make test`.
+# The same words are used by CI.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test unit lint protos bench lock clean
+
+demo: $(VENV)/.node  ## the whole story on this machine
+	$(BIN)/veilmesh demo
+
+test: $(VENV)/.dev  ## unit tests first: they need no socket
+	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/integration tests/scenario tests/faults
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+protos: $(VENV)/.dev  ## regenerate the message classes
+	$(BIN)/python scripts/gen_protos.py
+
+bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md
+	$(BIN)/veilmesh bench ledger
+
+lock: $(VENV)/.dev  ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra faces pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra faces --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "veilmesh needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# What a node runs: the base and the faces.
+$(VENV)/.node: requirements.lock pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps -e .
+	touch $@
+
+# The same, and what the tests and checks need.
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps -e .
+	touch $@ $(VENV)/.node

@@ -1,0 +1,130 @@
+"""`veilmesh anonymize`: pictures and whole folders, on this machine; nothing is sent anywhere.
+
+With `--home` the organisation's node signs a privacy receipt for each picture and anchors them on the ledger.
+It is given digests only, never a picture.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from veilmesh_node.cli.exit import ExitCode
+from veilmesh_node.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from veilmesh_ml.folder import FolderReport
+    from veilmesh_ml.folder_job import FolderSettings
+
+
+def anonymize(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", exists=True, help="Pictures, and folders of pictures.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Where the outputs go.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="blur, pixelate, noise, mask, superpixel or permute.")
+    ] = "blur",
+    pixels: Annotated[
+        int | None, typer.Option("--pixels", "-n", min=1, help="permute: how many pixels of a face.")
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="permute: a file of 64 hex digits, with which it can be undone."
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Demand the gate's wider margin.")] = False,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="VEILMESH_HOME", help="Have this home's node sign privacy receipts.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Anonymize INPUT into a mirror of its tree; every picture is attacked before it is written.
+
+    Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop.
+    """
+    from veilmesh_node.cli import output, receipts
+
+    settings = _settings(method, pixels, key_file, strict=strict)
+    report = _run(inputs, out, settings)
+    anchored = None if home is None else receipts.issue(home, out, report.results, settings.digest)
+    document = {
+        "released": sum(result.status == "released" for result in report.results),
+        "kept": sum(result.status == "kept" for result in report.results),
+        "failed": len(report.failures),
+        "anchor": anchored,
+        "files": [
+            {
+                "input": str(result.source),
+                "output": None if result.target is None else str(result.target),
+                "status": result.status,
+                "faces": result.faces,
+                "method": result.method,
+                "closest_dissimilarity": result.closest_dissimilarity,
+                "error": result.error,
+                "hint": result.hint,
+            }
+            for result in report.results
+        ],
+    }
+    output.show(document, lambda: _show(report, out), as_json=as_json)
+    if report.failures:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _settings(method: str, pixels: int | None, key_file: Path | None, *, strict: bool) -> "FolderSettings":
+    from veilmesh_ml.folder_job import FolderSettings
+    from veilmesh_ml.gate import GateLevel
+
+    key = None
+    if key_file is not None:
+        try:
+            key = bytes.fromhex(key_file.read_text().strip())
+        except ValueError as err:
+            raise typer.BadParameter(f"{key_file} does not hold 64 hex digits") from err
+    return FolderSettings(
+        method=method,
+        parameters={} if pixels is None else {"n": pixels},
+        key=key,
+        level=GateLevel.STRICT if strict else GateLevel.STANDARD,
+    )
+
+
+def _run(inputs: list[Path], out: Path, settings: "FolderSettings") -> "FolderReport":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from veilmesh_ml.folder import anonymize_folder
+
+    from veilmesh_node.cli import output
+
+    columns = (
+        TextColumn("anonymizing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=output.notes, disable=not output.notes.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        return anonymize_folder(
+            inputs,
+            out,
+            settings,
+            progress=lambda result, done, total: bar.update(
+                task, completed=done, total=total, description=result.source.name
+            ),
+        )
+
+
+def _show(report: "FolderReport", out: Path) -> None:
+    from veilmesh_node.cli import output
+
+    done = len(report.results) - len(report.failures)
+    output.results.print(f"{done} of {len(report.results)} pictures anonymized into {out}", markup=False)
+    if report.failures:
+        output.table(
+            "not anonymized", ["file", "reason"], [[str(file.source), file.error] for file in report.failures]
+        )

@@ -1,0 +1,112 @@
+"""What `veilmesh audit` does with blocks: follow a live chain or a folder's, copy one into the other."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from veilmesh_fabric.block_files import BlockFolder
+from veilmesh_fabric.signature_checks import InlineChecks, SignatureChecks
+from veilmesh_fabric.verification import Progress as OnProgress
+from veilmesh_fabric.verification import verify_blocks
+from veilmesh_fabric.verification_pool import PooledChecks
+from veilmesh_fabric.verification_report import VerificationReport
+
+from veilmesh_node.cli import output
+from veilmesh_node.cli.client_home import ClientHome
+from veilmesh_node.cli.live_blocks import height, live_blocks
+
+LONG_CHAIN_BLOCKS = 500  # from here on, starting worker processes is worth its time
+
+
+def verify_live(home: ClientHome, anchor: Path | None) -> VerificationReport:
+    """Verify a live ledger's chain; trust the home's first block unless another anchor is given."""
+    total = height(home)
+    with live_blocks(home) as blocks:
+        return _verify(blocks, total, anchor or home.anchor)
+
+
+def verify_folder(folder: Path, anchor: Path | None) -> VerificationReport:
+    """Verify the chain in a folder of block files.
+
+    Raises:
+        BlockFilesError: a block is missing, or cannot be read.
+    """
+    blocks = BlockFolder(folder)
+    return _verify(blocks, blocks.count(), anchor)
+
+
+def export(home: ClientHome, folder: Path) -> int:
+    """Copy a live ledger's blocks into a folder, from where an earlier run stopped; return their count."""
+    target = BlockFolder(folder)
+    there = target.count() if folder.exists() else 0
+    total = height(home)
+    if there < total:
+        with live_blocks(home, start=there) as blocks, _bar("exporting") as told:
+            for number, block in enumerate(blocks, start=there):
+                target.write(number, block)
+                told(number + 1, total)
+    return max(there, total)
+
+
+def document(report: VerificationReport) -> dict[str, Any]:
+    """Return a report as JSON."""
+    codes = Counter[str]()
+    for (_kind, code), count in report.transactions.items():
+        codes[code] += count
+    return {
+        "holds": report.holds,
+        "channel": report.channel_id,
+        "blocks": report.blocks,
+        "transactions": sum(codes.values()),
+        "codes": dict(codes),
+        "types": {f"{kind} {code}": count for (kind, code), count in report.transactions.items()},
+        "signatures": report.signatures,
+        "organizations": sorted(report.organizations),
+        "last_header_hash": report.last_header_hash.hex(),
+        "taken_on_trust": list(report.taken_on_trust),
+        "notes": list(report.notes),
+        "elapsed_s": round(report.elapsed_s, 3),
+        "violation": None
+        if report.violation is None
+        else {
+            "rule": report.violation.rule,
+            "block": report.violation.block_number,
+            "transaction": report.violation.tx_id,
+            "message": report.violation.message,
+        },
+    }
+
+
+def _verify(blocks: Iterable[bytes], total: int, anchor: Path | None) -> VerificationReport:
+    with _checks(total) as checks, _bar("verifying") as told:
+        return verify_blocks(
+            blocks,
+            anchor=None if anchor is None else anchor.read_bytes(),
+            checks=checks,
+            total=total,
+            progress=told,
+        )
+
+
+@contextmanager
+def _checks(total: int) -> Iterator[SignatureChecks]:
+    if total < LONG_CHAIN_BLOCKS:
+        yield InlineChecks()
+        return
+    with PooledChecks(workers=os.cpu_count() or 1) as checks:
+        yield checks
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[OnProgress]:
+    """Show a progress bar on stderr, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

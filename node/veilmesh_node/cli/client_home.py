@@ -1,0 +1,90 @@
+"""The folder from which a person acts: an identity, where its ledger is, and perhaps its node.
+
+`client.toml` in that folder names everything by paths relative to itself:
+
+    msp_id = "Org1MSP"
+    msp = "msp"                       # Fabric's layout: signcerts, keystore
+    gateway = "127.0.0.1:7051"
+    gateway_tls_roots = "gateway-roots.pem"
+    channel = "veilmesh"
+    chaincode = "veilmesh"
+    anchor = "channel.block"          # the channel's first block: what an audit trusts
+
+    [node]                            # where the person's organisation runs a node
+    address = "127.0.0.1:7151"
+    tls_roots = "node-roots.pem"
+    tls_certificate = "tls/client.pem"
+    tls_key = "tls/client.key"
+
+An auditor's folder has no `[node]`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from veilmesh_node.errors import HomeError
+
+FILE_NAME = "client.toml"
+
+
+class NodeAccess(BaseModel):
+    """How to reach the organisation's own node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str
+    tls_roots: Path
+    tls_certificate: Path
+    tls_key: Path
+
+
+class ClientHome(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msp_id: str
+    msp: Path
+    gateway: str
+    gateway_tls_roots: Path
+    channel: str
+    chaincode: str
+    anchor: Path
+    node: NodeAccess | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read `folder/client.toml`; its paths come out absolute.
+
+        Raises:
+            HomeError: no such file, not TOML, or a field missing, unknown or wrong.
+        """
+        path = folder / FILE_NAME
+        try:
+            home = cls.model_validate(tomllib.loads(path.read_text()))
+        except FileNotFoundError:
+            raise HomeError(f"{folder} is no client's home: it has no {FILE_NAME}") from None
+        except (tomllib.TOMLDecodeError, ValidationError, UnicodeDecodeError) as err:
+            raise HomeError(f"{path}: {err}") from err
+        return home.resolved(folder.resolve())
+
+    def resolved(self, base: Path) -> Self:
+        node = self.node and self.node.model_copy(
+            update={
+                name: base / getattr(self.node, name) for name in ("tls_roots", "tls_certificate", "tls_key")
+            }
+        )
+        paths = {name: base / getattr(self, name) for name in ("msp", "gateway_tls_roots", "anchor")}
+        return self.model_copy(update={**paths, "node": node})
+
+    def write(self, folder: Path) -> None:
+        """Write `folder/client.toml`; the paths should be relative to `folder`."""
+        lines = [
+            f'{name} = "{value}"' for name, value in self.model_dump(mode="json", exclude={"node"}).items()
+        ]
+        if self.node is not None:
+            lines += ["", "[node]"]
+            lines += [f'{name} = "{value}"' for name, value in self.node.model_dump(mode="json").items()]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE_NAME).write_text("\n".join(lines) + "\n")

@@ -1,0 +1,199 @@
+"""Every failure that a command can meet, told to a person and to a script.
+
+One place joins an exception to an exit code and a hint. What it does not know is a defect of ours, and keeps
+its traceback.
+"""
+
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from veilmesh_node.cli.exit import ExitCode
+
+if TYPE_CHECKING:
+    from veilmesh_chaincode.records.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What to say, and with which exit code to leave."""
+
+    exit_code: ExitCode
+    code: str  # for scripts: the ledger's refusal code, the node's error code, or our own word
+    message: str
+    hint: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+def report(err: Exception, *, as_json: bool) -> ExitCode:
+    """Say what went wrong, on stderr and, with `--json`, as a document on stdout; return the exit code."""
+    from veilmesh_node.cli import output
+
+    failure = describe(err)
+    if failure is None:
+        traceback.print_exception(err)
+        failure = Failure(
+            ExitCode.FAILED,
+            "DEFECT",
+            f"{type(err).__name__}: {err}",
+            "this should not happen; please report it",
+        )
+    if as_json:
+        output.print_json(
+            {
+                "error": {
+                    "code": failure.code,
+                    "message": failure.message,
+                    "hint": failure.hint,
+                    "reasons": list(failure.reasons),
+                }
+            }
+        )
+    sys.stderr.write(f"error: {failure.message}\n")
+    for reason in failure.reasons:
+        sys.stderr.write(f"  - {reason}\n")
+    if failure.hint:
+        sys.stderr.write(f"hint: {failure.hint}\n")
+    return failure.exit_code
+
+
+def describe(err: Exception) -> Failure | None:
+    """Return what is to be said about `err`; None where we do not know it."""
+    for describe_some in (_usage, _integrity, _ledger, _node, _network, _faces, _files):
+        failure = describe_some(err)
+        if failure is not None:
+            return failure
+    return None
+
+
+def _usage(err: Exception) -> Failure | None:
+    from pydantic import ValidationError
+    from typer._click.exceptions import ClickException
+
+    from veilmesh_node.demo.pictures import PhotosError
+    from veilmesh_node.errors import HomeError
+
+    if isinstance(err, ClickException):
+        return Failure(ExitCode.USAGE, "USAGE", err.format_message(), "--help shows what a command takes")
+    if isinstance(err, ValidationError):
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in err.errors(include_input=False)
+        )
+        return Failure(ExitCode.USAGE, "USAGE", f"{err.title}: {problems}")
+    if isinstance(err, HomeError):
+        return Failure(
+            ExitCode.USAGE,
+            "HOME",
+            str(err),
+            "give the folder with --home or VEILMESH_HOME; `node init` makes one",
+        )
+    if isinstance(err, PhotosError):
+        return Failure(ExitCode.USAGE, "PHOTOS", str(err))
+    return None
+
+
+def _ledger(err: Exception) -> Failure | None:
+    from veilmesh_chaincode.records.refusals import Refusal
+    from veilmesh_fabric import CommitError, DeliverError, FabricError, GatewayError
+
+    if isinstance(err, Refusal):
+        return _refusal(err)
+    if isinstance(err, GatewayError):
+        unavailable = err.code.name in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+        return Failure(
+            ExitCode.UNAVAILABLE if unavailable else ExitCode.REFUSED,
+            f"LEDGER_{err.code.name}",
+            f"the ledger answered: {err}",
+            "is the ledger up? `veilmesh network status` tells" if unavailable else "",
+        )
+    if isinstance(err, DeliverError):
+        refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}
+        exit_code = ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE
+        return Failure(exit_code, f"DELIVER_{err.status}", str(err))
+    if isinstance(err, CommitError):
+        return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
+    return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None
+
+
+def _integrity(err: Exception) -> Failure | None:
+    from veilmesh_fabric import DecodeError, VerificationError
+    from veilmesh_fabric.block_files import BlockFilesError
+
+    from veilmesh_node.errors import ContentMismatchError, ReceiptError
+
+    if isinstance(err, VerificationError):
+        return Failure(ExitCode.INTEGRITY, err.rule, str(err))
+    if isinstance(err, DecodeError | BlockFilesError | ReceiptError | ContentMismatchError):
+        code = type(err).__name__.removesuffix("Error").upper()
+        return Failure(ExitCode.INTEGRITY, code, str(err))
+    return None
+
+
+def _refusal(refusal: "Refusal") -> Failure:
+    hint = ""
+    if refusal.retry_at_s is not None:
+        from veilmesh_node.cli.output import moment
+
+        hint = f"the same request may succeed from {moment(refusal.retry_at_s)} on"
+    return Failure(ExitCode.REFUSED, refusal.code.value, refusal.message, hint)
+
+
+_EXIT_CODE_OF_STATUS = {
+    "UNAVAILABLE": ExitCode.UNAVAILABLE,
+    "DEADLINE_EXCEEDED": ExitCode.UNAVAILABLE,
+    "RESOURCE_EXHAUSTED": ExitCode.UNAVAILABLE,
+    "FAILED_PRECONDITION": ExitCode.REFUSED,
+    "PERMISSION_DENIED": ExitCode.REFUSED,
+    "UNAUTHENTICATED": ExitCode.REFUSED,
+    "DATA_LOSS": ExitCode.INTEGRITY,
+}
+
+
+def _node(err: Exception) -> Failure | None:
+    from veilmesh_node import errors
+    from veilmesh_node.cli.node_api import NodeCallError
+
+    if isinstance(err, NodeCallError):
+        exit_code = _EXIT_CODE_OF_STATUS.get(err.status, ExitCode.FAILED)
+        hint = err.detail.hint
+        if not err.detail.code and exit_code is ExitCode.UNAVAILABLE:
+            hint = "is the node up? `veilmesh node start` starts it"
+        return Failure(
+            exit_code,
+            err.detail.code or f"NODE_{err.status}",
+            str(err),
+            hint,
+            tuple(err.detail.reasons) if len(err.detail.reasons) > 1 else (),
+        )
+    if isinstance(err, errors.LedgerUnavailableError | errors.PeerUnavailableError):
+        return Failure(ExitCode.UNAVAILABLE, "UNAVAILABLE", str(err))
+    return Failure(ExitCode.FAILED, "NODE", str(err)) if isinstance(err, errors.NodeError) else None
+
+
+def _network(err: Exception) -> Failure | None:
+    from veilmesh_network.errors import NetworkError
+
+    return Failure(ExitCode.FAILED, "NETWORK", str(err)) if isinstance(err, NetworkError) else None
+
+
+def _faces(err: Exception) -> Failure | None:
+    from veilmesh_ml.errors import MlError
+
+    if isinstance(err, MlError):
+        return Failure(ExitCode.FAILED, type(err).__name__.removesuffix("Error").upper(), str(err), err.hint)
+    if isinstance(err, ModuleNotFoundError) and err.name in {"numpy", "cv2", "dlib", "PIL", "skimage"}:
+        return Failure(
+            ExitCode.FAILED,
+            "FACES_MISSING",
+            f"the face library is not installed ({err.name} is missing)",
+            "install it with: pip install 'veilmesh[faces]'",
+        )
+    return None
+
+
+def _files(err: Exception) -> Failure | None:
+    if isinstance(err, OSError) and err.filename is not None:
+        return Failure(ExitCode.FAILED, "FILE", f"{err.filename}: {err.strerror}")
+    return None

@@ -1,0 +1,86 @@
+"""The ledger as one person reaches it: ask, or change, with records in and out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from veilmesh_chaincode.records.base import Document
+from veilmesh_chaincode.records.pages import Page, PageRequest
+from veilmesh_fabric import Contract, Gateway, GatewayError, SigningIdentity, connect
+
+from veilmesh_node.cli.client_home import ClientHome
+from veilmesh_node.ledger import refusal_in
+
+Answer = TypeVar("Answer", bound=Document)
+Entry = TypeVar("Entry", bound=Document)
+
+
+def evaluate(folder: Path, function: str, request: Document | None, answer: type[Answer]) -> Answer:
+    """Ask a contract as the identity in `folder`.
+
+    Raises:
+        Refusal: the contract said no.
+        EvaluateError: the ledger is out of reach, or refused for another reason.
+    """
+    return answer.from_bytes(_run(folder, lambda contract: contract.evaluate(function, *_arguments(request))))
+
+
+def submit(folder: Path, function: str, request: Document, answer: type[Answer]) -> Answer:
+    """Change the ledger as the identity in `folder`; return what the contract answered.
+
+    Raises:
+        Refusal: the contract said no.
+        EndorseError, SubmitError, CommitStatusError, CommitError: as `Contract.submit`.
+    """
+
+    async def change(contract: Contract) -> bytes:
+        return (await contract.submit(function, *_arguments(request))).result
+
+    return answer.from_bytes(_run(folder, change))
+
+
+def evaluate_pages(folder: Path, function: str, entry: type[Entry]) -> list[Entry]:
+    """Return every entry of a list, page by page."""
+
+    async def all_pages(contract: Contract) -> list[Entry]:
+        entries: list[Entry] = []
+        bookmark = ""
+        while True:
+            request = PageRequest(bookmark=bookmark)
+            page = Page[entry].from_bytes(await contract.evaluate(function, request.to_bytes()))  # type: ignore[valid-type]  # a type known at run time
+            entries += page.entries
+            bookmark = page.bookmark
+            if not bookmark:
+                return entries
+
+    return _run(folder, all_pages)
+
+
+@asynccontextmanager
+async def gateway(home: ClientHome) -> AsyncIterator[Gateway]:
+    """Open the gateway that `home` names, as the identity that it holds."""
+    identity = SigningIdentity.from_msp_folder(home.msp, home.msp_id)
+    async with connect(home.gateway, home.gateway_tls_roots.read_bytes()) as channel:
+        yield Gateway(channel, identity)
+
+
+Result = TypeVar("Result")
+
+
+def _run(folder: Path, work: Callable[[Contract], Awaitable[Result]]) -> Result:
+    home = ClientHome.load(folder)
+
+    async def run() -> Result:
+        async with gateway(home) as opened:
+            try:
+                return await work(opened.contract(home.channel, home.chaincode))
+            except GatewayError as err:
+                raise refusal_in(err) or err from err
+
+    return asyncio.run(run())
+
+
+def _arguments(request: Document | None) -> list[bytes]:
+    return [] if request is None else [request.to_bytes()]

@@ -1,0 +1,70 @@
+"""`veilmesh`: the commands, put together, and the one place where a failure becomes an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from veilmesh_node.cli import (
+    anonymize,
+    audit,
+    bench,
+    demo,
+    network,
+    node,
+    policy,
+    receipt,
+    references,
+    registry,
+    verify,
+)
+from veilmesh_node.cli.exit import ExitCode
+
+app = typer.Typer(
+    name="veilmesh",
+    help="Recognise people across a consortium without any member handing out faces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.add_typer(network.app, name="network")
+app.add_typer(node.app, name="node")
+app.add_typer(registry.app, name="registry")
+app.add_typer(policy.app, name="policy")
+for command in (
+    references.enrol,
+    references.update,
+    references.revoke,
+    references.erase,
+    references.history,
+    references.list_references,
+):
+    app.command(command.__name__.removesuffix("_references"))(command)
+app.command("verify")(verify.verify)
+app.command("anonymize")(anonymize.anonymize)
+app.add_typer(receipt.app, name="receipt")
+app.add_typer(audit.app, name="audit")
+app.add_typer(bench.app, name="bench")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code.
+
+    Args:
+        arguments: the command line after `veilmesh`; the process's own by default.
+
+    Raises:
+        SystemExit: always, with an `ExitCode`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(words, standalone_mode=False)
+    except typer.Exit as leaving:
+        raise SystemExit(leaving.exit_code) from None
+    except Exception as err:
+        from veilmesh_node.cli.failures import report
+
+        raise SystemExit(report(err, as_json="--json" in words)) from err
+    raise SystemExit(ExitCode.OK)

@@ -1,0 +1,113 @@
+"""Three member organisations and an auditor on this machine: one ledger process, three node processes.
+
+Everything is done by commands; only the node processes are started here, because `veilmesh node start` stays
+in the foreground, as services do.
+"""
+
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veilmesh_node.demo.shell import CommandFailedError, must, run
+
+ORGANISATIONS = ("org1", "org2", "org3")
+START_TIMEOUT_S = 60.0
+
+
+def node_id(organisation: str) -> str:
+    return f"{organisation}-node"
+
+
+def msp_id(organisation: str) -> str:
+    return f"{organisation.capitalize()}MSP"
+
+
+@dataclass(slots=True)
+class Consortium:
+    """The processes and folders of the demo's consortium, under one folder."""
+
+    folder: Path
+    nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Path:
+        return self.folder / "network"
+
+    @property
+    def auditor(self) -> Path:
+        return self.network / "auditor"
+
+    def home(self, organisation: str) -> Path:
+        return self.folder / organisation
+
+    def start_ledger(self) -> dict[str, Any]:
+        """Start the embedded ledger on a free port; return what `network up` says."""
+        document: dict[str, Any] = must("network", "up", "--dir", self.network, "--port", free_port())
+        return document
+
+    def init_node(self, organisation: str, name: str, home: Path) -> None:
+        """Make a node's home with certificates of its organisation's development authority."""
+        home.parent.mkdir(parents=True, exist_ok=True)
+        passphrase = home.with_suffix(".passphrase")
+        passphrase.touch(mode=0o600)
+        passphrase.write_text(secrets.token_urlsafe(24) + "\n")
+        must(
+            *("node", "init", "--home", home, "--network", self.network, "--org", organisation, "--id", name),
+            *("--listen", f"127.0.0.1:{free_port()}", "--api", f"127.0.0.1:{free_port()}"),
+            *("--passphrase-file", passphrase),
+        )
+
+    def start_node(self, home: Path) -> None:
+        """Start the node of `home` and wait until it answers.
+
+        Raises:
+            CommandFailedError: it ended, or did not answer in time; with the last lines of its log.
+        """
+        log = home / "node.log"
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "veilmesh_node.cli", "node", "start", "--home", str(home)),
+                    *("--passphrase-file", str(home.with_suffix(".passphrase"))),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+        self.nodes[home.name] = process
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if run("node", "status", "--home", home).exit_code == 0:
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+        raise CommandFailedError(f"the node of {home} does not answer:\n{last}")
+
+    def stop(self) -> None:
+        """End the nodes, then the ledger. Safe to call at any moment."""
+        for process in self.nodes.values():
+            process.terminate()
+        for process in self.nodes.values():
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.nodes.clear()
+        if self.network.exists():
+            run("network", "down", "--dir", self.network)
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
