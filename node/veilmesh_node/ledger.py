@@ -143,7 +143,7 @@ async def _translated(answer: Awaitable[Answer]) -> Answer:
     try:
         return await answer
     except GatewayError as err:
-        refusal = _refusal(err)
+        refusal = refusal_in(err)
         if refusal is not None:
             raise refusal from err
         raise LedgerUnavailableError(f"the ledger does not answer: {err}") from err
@@ -151,7 +151,7 @@ async def _translated(answer: Awaitable[Answer]) -> Answer:
         raise LedgerUnavailableError(f"the ledger's answer is not usable: {err}") from err
 
 
-def _refusal(error: GatewayError) -> Refusal | None:
+def refusal_in(error: GatewayError) -> Refusal | None:
     """Return the chaincode's own words in a gateway's error, where it carries them."""
     messages = [error.message, *(detail.message for detail in error.details)]
     return next(filter(None, map(Refusal.from_message, messages)), None)
