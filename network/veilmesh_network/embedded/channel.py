@@ -12,7 +12,7 @@ from veilmesh_fabric.policy import (
     APPLICATION_WRITERS_POLICY,
     CHANNEL_WRITERS_POLICY,
 )
-from veilmesh_fabric.signing import verify
+from veilmesh_fabric.signature_checks import SignedMessage, signature_holds
 
 _REMEMBERED_SIGNATURES = 20_000
 
@@ -22,42 +22,50 @@ class Channel:
 
     def __init__(self, config: ChannelConfig) -> None:
         self.config = config
-        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._good: OrderedDict[bytes, None] = OrderedDict()
 
-    def signer(self, serialized: bytes, message: bytes, signature: bytes, at: datetime) -> Identity:
-        """Return who signed `message`.
-
-        A signature meets several checkpoints here: orderer and validator both look at the creator's, and the
-        validator at those that this process's endorser has just made. Verifying is a pure function of key,
-        message and signature, so one that has held is remembered, by a hash over all three; the certificate's
-        standing at `at` is asked each time.
+    def signer(self, signed: SignedMessage, at: datetime) -> Identity:
+        """Return who signed a message.
 
         Raises:
-            IdentityError: the identity is not one of the channel's, or not valid at that time.
-            SignatureError: the signature is not its.
+            IdentityError: the signer is none of the channel's, or not valid at that time, or has not signed
+            it.
         """
-        identity = self.config.msps.identity(serialized, at)
-        digest = _digest(serialized, message, signature)
-        if digest not in self._verified:
-            verify(identity.public_key, signature, message)
-            self._remember(digest)
+        identity = self.config.msps.identity(signed.signer, at)
+        if not self.signature_holds(signed):
+            raise IdentityError(f"signature of {identity} does not hold")
         return identity
 
-    def signed_here(self, serialized: bytes, message: bytes, signature: bytes) -> None:
-        """Remember a signature that this process has made, so that it need not verify it."""
-        self._remember(_digest(serialized, message, signature))
+    def signature_holds(self, signed: SignedMessage) -> bool:
+        """Whether the signature is of that message by the key in the signer's certificate.
+
+        A signature meets several checkpoints here: orderer and validator both look at the creator's, and the
+        validator at those that this process's endorser has just made. Whether it holds is a pure function of
+        signer, message and signature, so one that did is remembered by a hash over all three.
+        """
+        digest = _digest(signed)
+        if digest in self._good:
+            return True
+        if signature_holds(*signed):
+            self._remember(digest)
+            return True
+        return False
+
+    def signed_here(self, signed: SignedMessage) -> None:
+        """Remember a signature that this process has made, so that it need not check it."""
+        self._remember(_digest(signed))
 
     def require_writer(self, identity: Identity) -> None:
-        """Raise unless `identity` may submit transactions."""
+        """Raise IdentityError unless `identity` may submit transactions."""
         self._require(CHANNEL_WRITERS_POLICY, identity)
 
     def require_proposer(self, identity: Identity) -> None:
-        """Raise unless `identity` may have chaincode run: the ACL of "peer/Propose"."""
+        """Raise IdentityError unless `identity` may have chaincode run: the ACL of "peer/Propose"."""
         acl = self.config.application.access_policies
         self._require(acl.get("peer/Propose", APPLICATION_WRITERS_POLICY), identity)
 
     def require_reader(self, identity: Identity) -> None:
-        """Raise unless `identity` may see blocks, events and commit statuses."""
+        """Raise IdentityError unless `identity` may see blocks, events and commit statuses."""
         self._require(APPLICATION_READERS_POLICY, identity)
 
     def _require(self, policy: str, identity: Identity) -> None:
@@ -65,11 +73,11 @@ class Channel:
             raise IdentityError(f"{identity} does not satisfy the policy {policy}")
 
     def _remember(self, digest: bytes) -> None:
-        self._verified[digest] = None
-        if len(self._verified) > _REMEMBERED_SIGNATURES:
-            self._verified.popitem(last=False)
+        self._good[digest] = None
+        if len(self._good) > _REMEMBERED_SIGNATURES:
+            self._good.popitem(last=False)
 
 
-def _digest(serialized: bytes, message: bytes, signature: bytes) -> bytes:
-    lengths = b"%d %d " % (len(serialized), len(message))
-    return sha256(lengths + serialized + message + signature).digest()
+def _digest(signed: SignedMessage) -> bytes:
+    lengths = b"%d %d " % (len(signed.signer), len(signed.message))
+    return sha256(lengths + signed.signer + signed.message + signed.signature).digest()

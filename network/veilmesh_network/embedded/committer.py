@@ -23,12 +23,12 @@ from veilmesh_fabric.block import (
     orderer_signature_message,
 )
 from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.world_state import commit_hash
 
-from veilmesh_network.embedded.commit_hash import commit_hash
 from veilmesh_network.embedded.feed import BlockFeed
 from veilmesh_network.embedded.orderer import Orderer
 from veilmesh_network.embedded.store import BlockCommit, LedgerStore, TransactionRecord
-from veilmesh_network.embedded.validator import Validator, Verdict
+from veilmesh_network.embedded.validator import Judgement, Validator
 from veilmesh_network.errors import StorageError
 
 
@@ -73,22 +73,20 @@ class Committer:
                 self._feed.publish(commit)
 
     def _prepare(self, batch: list[bytes]) -> BlockCommit:
-        number = self._number
+        header = BlockHeader(self._number, self._previous_hash, data_hash(batch))
         with self._store.snapshot() as snapshot:
-            verdict = self._validator.judge(number, batch, snapshot)
-        header = BlockHeader(number, self._previous_hash, data_hash(batch))
-        codes = bytes(verdict.codes)
-        self._commit_hash = commit_hash(self._commit_hash, codes, verdict.updates)
-        block = self._block(header, batch, codes)
+            judgement = self._validator.judge(header, batch, snapshot)
+        self._commit_hash = commit_hash(self._commit_hash, judgement.codes, judgement.updates)
+        block = self._block(header, batch, judgement.codes)
         self._number += 1
         self._previous_hash = header_hash(header)
         return BlockCommit(
-            number=number,
+            number=header.number,
             header_hash=self._previous_hash,
             block=block.SerializeToString(deterministic=True),
-            transactions=_records(number, verdict),
-            state=verdict.updates.entries,
-            history=verdict.history,
+            transactions=_records(header.number, judgement),
+            state=judgement.updates.entries,
+            history=judgement.history,
         )
 
     def _block(self, header: BlockHeader, batch: list[bytes], codes: bytes) -> Any:
@@ -116,8 +114,8 @@ class Committer:
         )
 
 
-def _records(number: int, verdict: Verdict) -> list[TransactionRecord]:
-    pairs = zip(verdict.transactions, verdict.codes, strict=True)
+def _records(number: int, judgement: Judgement) -> list[TransactionRecord]:
+    pairs = zip(judgement.transactions, judgement.codes, strict=True)
     return [
         TransactionRecord(transaction.tx_id, number, position, code)
         for position, (transaction, code) in enumerate(pairs)

@@ -11,7 +11,8 @@ import grpc.aio
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2, events_pb2_grpc
-from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
+from veilmesh_fabric.errors import DecodeError, IdentityError
+from veilmesh_fabric.signature_checks import SignedMessage
 from veilmesh_fabric.wire import decode
 
 from veilmesh_network.embedded.channel import Channel
@@ -54,9 +55,11 @@ class DeliverService(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # 
         if header.channel_id != self._channel.config.channel_id:
             raise _RefusedError(common_pb2.NOT_FOUND)
         try:
-            identity = self._channel.signer(signer.creator, envelope.payload, envelope.signature, self._now())
+            identity = self._channel.signer(
+                SignedMessage(signer.creator, envelope.signature, envelope.payload), self._now()
+            )
             self._channel.require_reader(identity)
-        except (IdentityError, SignatureError) as err:
+        except IdentityError as err:
             raise _RefusedError(common_pb2.FORBIDDEN) from err
         return seek
 

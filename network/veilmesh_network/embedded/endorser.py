@@ -29,6 +29,7 @@ from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.lifecycle import LIFECYCLE
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.proposal_response import assemble_transaction, endorse, response_payload
+from veilmesh_fabric.signature_checks import SignedMessage
 
 from veilmesh_network.embedded.channel import Channel
 from veilmesh_network.embedded.lifecycle import Definition, Definitions
@@ -178,7 +179,9 @@ class Endorser:
     def _sign(self, peer: Peer, simulated: Simulated) -> Any:
         answer = endorse(peer.identity, simulated.payload, simulated.response)
         creator = peer.identity.creator
-        self._channel.signed_here(creator, simulated.payload + creator, answer.endorsement.signature)
+        self._channel.signed_here(
+            SignedMessage(creator, answer.endorsement.signature, simulated.payload + creator)
+        )
         return answer
 
 

@@ -14,8 +14,9 @@ import grpc.aio
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
-from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
+from veilmesh_fabric.errors import DecodeError, IdentityError
 from veilmesh_fabric.rpc_errors import DETAILS_TRAILER
+from veilmesh_fabric.signature_checks import SignedMessage
 from veilmesh_fabric.wire import decode
 
 from veilmesh_network.embedded.channel import Channel
@@ -150,9 +151,11 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"invalid request: {err}")
         await self._require_channel(asked.channel_id, context)
         try:
-            identity = self._channel.signer(asked.identity, request.request, request.signature, self._now())
+            identity = self._channel.signer(
+                SignedMessage(asked.identity, request.signature, request.request), self._now()
+            )
             self._channel.require_reader(identity)
-        except (IdentityError, SignatureError) as err:
+        except IdentityError as err:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
         return asked
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from fabric_protos.common import common_pb2
-from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
+from veilmesh_fabric.errors import DecodeError, IdentityError
+from veilmesh_fabric.signature_checks import SignedMessage
 from veilmesh_fabric.wire import decode
 
 from veilmesh_network.embedded.channel import Channel
@@ -94,7 +95,9 @@ class Orderer:
         if header.type != common_pb2.ENDORSER_TRANSACTION:
             raise OrderingError("BAD_REQUEST", "the embedded ledger orders endorser transactions alone")
         try:
-            identity = self._channel.signer(signer.creator, envelope.payload, envelope.signature, self._now())
+            identity = self._channel.signer(
+                SignedMessage(signer.creator, envelope.signature, envelope.payload), self._now()
+            )
             self._channel.require_writer(identity)
-        except (IdentityError, SignatureError) as err:
+        except IdentityError as err:
             raise OrderingError("FORBIDDEN", f"{err}: permission denied") from err

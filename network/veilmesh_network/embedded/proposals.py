@@ -10,9 +10,10 @@ from typing import Any
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
-from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
+from veilmesh_fabric.errors import DecodeError, IdentityError
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.proposal import transaction_id
+from veilmesh_fabric.signature_checks import SignedMessage
 from veilmesh_fabric.wire import decode, decode_time
 
 from veilmesh_network.embedded.channel import Channel
@@ -95,9 +96,11 @@ def check_proposal(proposal: OpenedProposal, channel: Channel, now: datetime) ->
             f"'{proposal.tx_id}' -- expected '{expected}'"
         )
     try:
-        identity = channel.signer(proposal.creator, proposal.signed_bytes, proposal.signature, now)
+        identity = channel.signer(
+            SignedMessage(proposal.creator, proposal.signature, proposal.signed_bytes), now
+        )
         channel.require_proposer(identity)
-    except (IdentityError, SignatureError) as err:
+    except IdentityError as err:
         # Fabric says "access denied" alone and logs the reason; in one process the reason is no secret.
         raise ProposalError(
             f"error validating proposal: access denied: channel [{proposal.channel}]: {err}"
