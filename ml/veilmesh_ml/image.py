@@ -50,7 +50,7 @@ FORMAT_OF_SUFFIX = {
 }
 LOSSY_FORMATS = frozenset({"JPEG", "WEBP"})
 
-# What Pillow raises from inside a broken file, besides OSError.
+# What Pillow raises from inside a broken file; Warning where warnings are made errors.
 _BROKEN_FILE_ERRORS = (
     OSError,
     SyntaxError,
@@ -60,6 +60,7 @@ _BROKEN_FILE_ERRORS = (
     KeyError,
     TypeError,
     struct.error,
+    Warning,
 )
 _TRANSPARENT_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 

@@ -145,7 +145,10 @@ def _filled(window: Box, outlines: list[NDArray[np.int64]], line_px: int = 0) ->
 def _window(outline: NDArray[np.int64], margin: int, shape: tuple[int, ...]) -> Box:
     left, top = (int(edge) - margin for edge in outline.min(axis=0))
     right, bottom = (int(edge) + margin + 1 for edge in outline.max(axis=0))
-    return Box(left, top, right, bottom).within(shape[0], shape[1])
+    window = Box(left, top, right, bottom).within(shape[0], shape[1])
+    if not (window.width and window.height):
+        raise _outside()
+    return window
 
 
 def _padded(box: Box, margin: int) -> Box:

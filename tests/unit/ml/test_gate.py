@@ -1,0 +1,164 @@
+import pytest
+
+pytest.importorskip("dlib")
+
+from dataclasses import replace
+
+import numpy as np
+from veilmesh_ml import Box, Engine, Face, RgbImage, load_anonymizer
+from veilmesh_ml.anonymizers import AnonymizedImage
+from veilmesh_ml.attacks import STANDARD_ATTACKS, Attack
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.errors import AnonymizeError, GateRefusedError
+from veilmesh_ml.gate import GateLevel, GateVerdict, ReleaseGate
+from veilmesh_ml.release import release
+
+pytestmark = pytest.mark.faces
+
+
+@pytest.fixture(scope="module")
+def features(engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face]) -> Features:
+    return engine.encode(astronaut, astronaut_faces)
+
+
+@pytest.fixture(scope="module")
+def bare_gate(engine: Engine) -> ReleaseGate:
+    """The direct comparison alone."""
+    return ReleaseGate(engine, attacks=())
+
+
+def untouched(image: RgbImage) -> AnonymizedImage:
+    return AnonymizedImage(image, "nothing at all", {}, ())
+
+
+class NoAnonymizer:
+    name = "nothing at all"
+    attempts = 2
+
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        assert faces
+        assert attempt in {0, 1}
+        changed = load_anonymizer("mask").anonymize(image, faces).changed
+        return AnonymizedImage(image, self.name, {}, changed)
+
+
+class TestVerdict:
+    def test_untouched_face_is_refused(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        verdict = bare_gate.judge(untouched(astronaut), astronaut_faces, features)
+        assert not verdict.passed
+        assert [check.name for check in verdict.checks] == ["direct, known landmarks", "direct, detected"]
+        assert not any(check.passed for check in verdict.checks)
+        assert verdict.closest_dissimilarity == pytest.approx(0, abs=0.05)
+
+    def test_limit_is_threshold_plus_margin(self, engine: Engine) -> None:
+        standard = ReleaseGate(engine, threshold_dissimilarity=0.5)
+        strict = ReleaseGate(engine, threshold_dissimilarity=0.5, level=GateLevel.STRICT)
+        assert 0.5 < standard.limit_dissimilarity < strict.limit_dissimilarity < 0.6
+
+    def test_no_checks_is_no_pass(self, bare_gate: ReleaseGate, astronaut: RgbImage) -> None:
+        assert not bare_gate.judge(untouched(astronaut), [], np.empty((0, 128))).passed
+        assert not GateVerdict("mask", GateLevel.STANDARD, 0.6, ()).passed
+
+    def test_features_that_are_no_numbers_are_no_pass(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        class BrokenEngine:
+            name = model_digest = landmarks_digest = detector = "broken"
+            detect, align = engine.detect, engine.align
+
+            def encode(self, _image: RgbImage, faces: list[Face]) -> Features:
+                return np.full((len(faces), 128), np.nan)
+
+        masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
+        verdict = ReleaseGate(BrokenEngine(), attacks=()).judge(masked, astronaut_faces, features)
+        assert not verdict.passed
+        assert verdict.closest_dissimilarity is None
+
+    def test_broken_promise_of_a_face_is_refused(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
+        assert bare_gate.judge(masked, astronaut_faces, features).passed
+        verdict = bare_gate.judge(replace(masked, face_findable=True), astronaut_faces, features)
+        assert [check.name for check in verdict.checks if not check.passed] == ["face findable"]
+
+    def test_nothing_left_to_see_needs_no_comparison(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        mask = load_anonymizer("mask")
+        last = mask.anonymize(astronaut, astronaut_faces, attempt=mask.attempts - 1)
+        verdict = bare_gate.judge(last, astronaut_faces, features)
+        assert [check.name for check in verdict.checks] == ["nothing left to see"]
+        assert verdict.passed
+
+    def test_every_face_is_judged(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
+        head = (slice(30, 230), slice(110, 310))
+        half_done = np.ascontiguousarray(np.hstack([masked.image[head], astronaut[head]]))
+        first = astronaut_faces[0].moved(-110, -30)
+        faces = [first, first.moved(200, 0)]
+        verdict = bare_gate.judge(untouched(half_done), faces, np.repeat(features, 2, axis=0))
+        assert {check.face for check in verdict.checks if not check.passed} == {1}
+
+
+class TestAttacks:
+    @pytest.mark.parametrize("attack", STANDARD_ATTACKS, ids=lambda attack: attack.name)
+    def test_keeps_size_and_type(
+        self, attack: Attack, astronaut: RgbImage, astronaut_faces: list[Face]
+    ) -> None:
+        window = np.ascontiguousarray(astronaut[50:210, 150:300])
+        restored = attack.restore(window, astronaut_faces[0].moved(-150, -50))
+        assert restored.shape == window.shape
+        assert restored.dtype == np.uint8
+
+    def test_squares_are_undone_where_a_direct_look_fails(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        """Why the gate attacks: ten squares across look safe to the encoder until someone smooths them."""
+        pixelated = load_anonymizer("pixelate", across=10).anonymize(astronaut, astronaut_faces)
+        resample = next(attack for attack in STANDARD_ATTACKS if attack.name == "resample")
+        checks = ReleaseGate(engine, attacks=[resample]).judge(pixelated, astronaut_faces, features).checks
+        by_name = {check.name: check for check in checks}
+        assert by_name["direct, known landmarks"].passed
+        assert not by_name["resample, known landmarks"].passed
+
+
+class TestRelease:
+    def test_falls_through_to_the_mask(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face]
+    ) -> None:
+        released = release(astronaut, astronaut_faces, bare_gate, [NoAnonymizer()])
+        assert released.method == "mask"
+        assert [verdict.method for verdict in released.refused] == ["nothing at all"] * 2
+
+    def test_nothing_goes_out_when_all_is_refused(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face]
+    ) -> None:
+        """No result exceeds this threshold, and the mask does not cover all of a box that fits no face."""
+        gate = ReleaseGate(engine, threshold_dissimilarity=4.0, attacks=())
+        oversized = Face(Box(0, 0, 512, 512), astronaut_faces[0].landmarks, 1.0)
+        with pytest.raises(GateRefusedError, match=r"refused every anonymizer tried \(mask\)") as caught:
+            release(astronaut, [oversized], gate, [])
+        assert len(caught.value.verdicts) == load_anonymizer("mask").attempts
+        assert "not released" in caught.value.hint
+
+    def test_permuted_face_can_be_restored_by_its_owner(
+        self, bare_gate: ReleaseGate, astronaut: RgbImage, astronaut_faces: list[Face]
+    ) -> None:
+        from veilmesh_ml.anonymizers.permute import restore
+
+        key = bytes(range(32))
+        released = release(
+            astronaut, astronaut_faces, bare_gate, [load_anonymizer("permute", n=6000, key=key)]
+        )
+        assert released.method == "permute"
+        assert released.recovery is not None
+        assert np.array_equal(restore(released.image, released.recovery, key), astronaut)
+
+    def test_no_face_no_release(self, bare_gate: ReleaseGate, astronaut: RgbImage) -> None:
+        with pytest.raises(AnonymizeError, match="no face"):
+            release(astronaut, [], bare_gate)
