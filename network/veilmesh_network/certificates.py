@@ -111,20 +111,23 @@ class CertificateAuthority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(common_name, self._organisation, unit=role.value)
-        builder = self._end_entity(name, key.public_key(), validity)
-        if attributes:
-            value = json.dumps({"attrs": dict(attributes)}, separators=(",", ":"), sort_keys=True).encode()
-            builder = builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES_OID, value), critical=False)
+        builder = _with_attributes(self._end_entity(name, key.public_key(), validity), attributes)
         return KeyPair(_sign_low_s(builder, self.root.key), key)
 
     def issue_tls(
-        self, common_name: str, *, hosts: Sequence[str] = (), validity: Validity | None = None
+        self,
+        common_name: str,
+        *,
+        hosts: Sequence[str] = (),
+        attributes: Mapping[str, str] | None = None,
+        validity: Validity | None = None,
     ) -> KeyPair:
         """Return a new TLS identity, good for both ends of a connection.
 
         Args:
             common_name: who it is; also its first alternative name.
             hosts: further names and IP addresses under which it is reached.
+            attributes: what a server may read about a client, such as `{"role": "operator"}`.
             validity: a year when not given.
         """
         key = ec.generate_private_key(ec.SECP256R1())
@@ -135,7 +138,7 @@ class CertificateAuthority:
             .add_extension(names, critical=False)
             .add_extension(usage, critical=False)
         )
-        return KeyPair(_sign_low_s(builder, self.root.key), key)
+        return KeyPair(_sign_low_s(_with_attributes(builder, attributes), self.root.key), key)
 
     def revoke(
         self, certificates: Sequence[x509.Certificate], *, at: datetime | None = None
@@ -204,6 +207,15 @@ def _builder(
         .not_valid_before(validity.not_before)
         .not_valid_after(validity.not_after)
     )
+
+
+def _with_attributes(
+    builder: x509.CertificateBuilder, attributes: Mapping[str, str] | None
+) -> x509.CertificateBuilder:
+    if not attributes:
+        return builder
+    value = json.dumps({"attrs": dict(attributes)}, separators=(",", ":"), sort_keys=True).encode()
+    return builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES_OID, value), critical=False)
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -278,7 +278,8 @@ def _issue_first_identities(organisation: Organisation, kind: OrganisationKind) 
         case OrganisationKind.MEMBER:
             organisation.issue(PEER, role=NodeRole.PEER)
             organisation.issue(ADMIN, role=NodeRole.ADMIN)
-            organisation.issue(OPERATOR, role=NodeRole.CLIENT, attributes={"role": "operator"})
+            operator = {"role": "operator"}
+            organisation.issue(OPERATOR, role=NodeRole.CLIENT, attributes=operator, tls_hosts=())
         case OrganisationKind.AUDITOR:
             organisation.issue(AUDITOR, role=NodeRole.CLIENT, attributes={"role": "auditor"})
         case OrganisationKind.ORDERER:

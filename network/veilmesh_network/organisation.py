@@ -109,7 +109,7 @@ class Organisation:
         Args:
             name: the folder's name, and with the domain the common name: "peer0" is "peer0.org1.example.com".
             role: its NodeOU.
-            attributes: what chaincode may read about it, such as `{"role": "node"}`.
+            attributes: what chaincode, and a TLS server, may read about it, such as `{"role": "node"}`.
             validity: of the signing certificate; a year when not given.
             tls_hosts: names and addresses it serves under besides its own name and this machine's loopback;
                 None for an identity that needs no TLS certificate.
@@ -122,9 +122,10 @@ class Organisation:
             raise NetworkError(f"{self.msp_id} has an identity {name!r} already")
         common_name = f"{name}.{self.domain}"
         pair = self.signing.issue_signing(common_name, role=role, attributes=attributes, validity=validity)
-        tls_pair = (
-            None if tls_hosts is None else self.tls.issue_tls(common_name, hosts=(*_LOCAL_HOSTS, *tls_hosts))
-        )
+        tls_pair = None
+        if tls_hosts is not None:
+            hosts = (*_LOCAL_HOSTS, *tls_hosts)
+            tls_pair = self.tls.issue_tls(common_name, hosts=hosts, attributes=attributes)
         self._write_definition(folder / "msp")
         if tls_pair is not None:
             _write(folder / "tls" / "ca.crt", self.tls.root.certificate_pem)
