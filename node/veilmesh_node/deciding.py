@@ -18,8 +18,9 @@ from veilmesh_chaincode.records.authentication import (
     Outcome,
 )
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
-from veilmesh_chaincode.records.registry import Node, NodeRole, NodeStatus
+from veilmesh_chaincode.records.registry import Node, NodeStatus
 
+from veilmesh_node.access import EXCHANGE
 from veilmesh_node.domain.commitment import SALT_BYTES, commit_probe, equal
 from veilmesh_node.domain.decision import decide
 from veilmesh_node.domain.secret import Features, Secret
@@ -179,6 +180,6 @@ class Deciding:
 def _may_ask(relying: Node, peer_certificate_sha256: str) -> bool:
     return (
         relying.status is NodeStatus.ACTIVE
-        and NodeRole.RELYING in relying.roles
+        and EXCHANGE["SubmitProbe"] in relying.roles
         and relying.tls_certificate_sha256 == peer_certificate_sha256
     )

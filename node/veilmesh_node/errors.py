@@ -143,15 +143,16 @@ class ReceiptError(NodeError):
 
 
 class LedgerError(NodeError):
-    """The ledger, other than by a refusal."""
+    """The ledger, other than by a refusal.
+
+    `operation_id` is set where the node goes on by itself when the ledger is back.
+    """
+
+    operation_id = ""
 
 
 class LedgerUnavailableError(LedgerError):
-    """Out of reach. `tx_id` is set where a transaction may or may not have been taken."""
-
-    def __init__(self, message: str, *, tx_id: str = "") -> None:
-        super().__init__(message)
-        self.tx_id = tx_id
+    """Out of reach, or no answer in time."""
 
 
 class LedgerConflictError(LedgerError):

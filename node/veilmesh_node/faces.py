@@ -104,14 +104,14 @@ class MlFaces:
             released = release(image, self._engine.detect(image, thorough=True), gate, methods)
         except MlError as err:
             raise SurrogateRefusedError(str(err)) from err
-        if released.anonymized.method not in terms.anonymizers:
+        if released.method not in terms.anonymizers:
             # The library's last resort is the solid mask, whatever it was asked for.
             raise SurrogateRefusedError(
-                f"nothing but {released.anonymized.method}, which the policy does not allow, passed the gate"
+                f"only {released.method} passed the release gate, and the policy does not allow it here"
             )
         return Surrogate(
-            image=encode_image(released.anonymized.image),
-            anonymizer=released.anonymized.method,
+            image=encode_image(released.image),
+            anonymizer=released.method,
             parameters_sha256=_digest(released),
             gate_model_digest=self._engine.model_digest,
         )
@@ -127,5 +127,6 @@ def _read(photo: bytes) -> "RgbImage":
 
 
 def _digest(released: "Release") -> str:
-    """SHA-256 of the method's parameters as JSON with sorted keys; numbers as Python writes them."""
-    return sha256(json.dumps(dict(released.anonymized.parameters), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of each face's parameters, in order: JSON, keys sorted, numbers as Python writes them."""
+    parameters = [dict(face.parameters) for face in released.faces]
+    return sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()

@@ -90,12 +90,12 @@ class StepPoint:
 OnStep = Callable[[StepPoint], None]
 
 
-def _ignore(_: StepPoint) -> None:
+def pass_by(_: StepPoint) -> None:
     """Let a step pass."""
 
 
 class Journal:
-    def __init__(self, database: Database, now_s: Callable[[], int], on_step: OnStep = _ignore) -> None:
+    def __init__(self, database: Database, now_s: Callable[[], int], on_step: OnStep = pass_by) -> None:
         """Use the vault's database.
 
         Args:
@@ -106,6 +106,10 @@ class Journal:
         self._database = database
         self._now_s = now_s
         self._on_step = on_step
+
+    @property
+    def database(self) -> Database:
+        return self._database
 
     def begin(
         self,

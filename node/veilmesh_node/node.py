@@ -11,6 +11,7 @@ from veilmesh_node.journal import Kind
 from veilmesh_node.releasing import Releasing
 from veilmesh_node.revocation import Revocation
 from veilmesh_node.sealing import SealingKey
+from veilmesh_node.status import Status
 from veilmesh_node.verification import ProbeChannel, Verification
 
 
@@ -35,6 +36,7 @@ class Node:
         self.releasing = Releasing(environment, salt_key)
         self.inquiry = Inquiry(environment)
         self.agreement = Agreement(environment)
+        self.status = Status(environment, self.agreement)
         environment.operations.register(
             {
                 Kind.ENROL: self.enrolment,

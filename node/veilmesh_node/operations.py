@@ -20,7 +20,7 @@ from typing import Protocol
 
 from veilmesh_chaincode.records.refusals import Refusal
 
-from veilmesh_node.errors import LedgerConflictError, LedgerUnavailableError, NodeError
+from veilmesh_node.errors import LedgerConflictError, LedgerError, LedgerUnavailableError, NodeError
 from veilmesh_node.journal import Journal, Kind, Operation, Transition
 from veilmesh_node.ports import Change, EndorsedTransaction, Ledger, Request
 
@@ -85,16 +85,18 @@ class Operations:
 
     async def resume(self) -> int:
         """Finish or undo what is unfinished and not at work; returns how many could not be, as yet."""
-        waiting = 0
-        for operation in self._journal.unfinished():
-            if self.is_running(operation.operation_id):
+        for operation_id in [operation.operation_id for operation in self._journal.unfinished()]:
+            # Looked up again each time: while others were worked on, it may have come to its end.
+            operation = self._journal.get(operation_id)
+            if operation is None or operation.finished or self.is_running(operation_id):
                 continue
             try:
                 await self.run(operation)
             except (NodeError, Refusal) as err:
-                waiting += self._journal.get(operation.operation_id) is not None
-                _log.warning("operation %s (%s): %s", operation.operation_id, operation.kind, err)
-        return waiting
+                _log.warning("operation %s (%s): %s", operation_id, operation.kind, err)
+            except Exception:  # noqa: BLE001 - a defect in one operation must not keep the others waiting
+                _log.exception("operation %s (%s) failed", operation_id, operation.kind)
+        return sum(not self.is_running(operation.operation_id) for operation in self._journal.unfinished())
 
     async def drain(self) -> None:
         """Wait for what is at work; its callers hear of failures, not we."""
@@ -124,6 +126,8 @@ class Operations:
         waits = isinstance(err, LedgerUnavailableError | LedgerConflictError)
         if (waits and procedure.can_go_on(operation)) or not procedure.can_undo(operation):
             _log.warning("operation %s waits at %s: %s", operation_id, operation.step, err)
+            if isinstance(err, LedgerError):
+                err.operation_id = operation_id
             return
         try:
             await self._undo(procedure, operation)

@@ -48,8 +48,8 @@ class ProbeChannel(Protocol):
 
     async def submit_probe(
         self, node: Node, *, authentication_id: str, suite: str, sealed_probe: bytes
-    ) -> None:
-        """Return when the node says that its decision is on the ledger.
+    ) -> str:
+        """Return the transaction with which the node says that it concluded.
 
         Raises:
             PeerError: it cannot be reached, is not the one that the ledger names, or refuses.
@@ -71,6 +71,7 @@ class Verified:
 
     authentication: Authentication
     outcome: Outcome
+    conclusion_tx_id: str  # as the deciding node says; empty where it was not heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Verification:
         authentication = Authentication.from_bytes(done.state["authentication"].encode())
         if authentication.outcome is None:
             raise AssertionError("a finished verification has an outcome")
-        return Verified(authentication, authentication.outcome)
+        return Verified(authentication, authentication.outcome, done.state["conclusion_tx_id"])
 
     def can_go_on(self, operation: Operation) -> bool:
         """Only what the ledger knows can still be found out: the probe is gone."""
@@ -133,7 +134,7 @@ class Verification:
         authentication = await self._find(operation)
         if authentication is None or authentication.status is not AuthenticationStatus.CONCLUDED:
             raise VerificationLostError(operation.subject)
-        return _done(authentication)
+        return _done(authentication, conclusion_tx_id="")
 
     async def undo(self, operation: Operation) -> Effect | None:
         """Cancel the authentication where it is still open."""
@@ -160,15 +161,17 @@ class Verification:
         )
         operation = await self._open(operation, opening)
         authentication = await env.ledger.authentication(operation.state["authentication_id"])
+        conclusion_tx_id = ""
+        failure = PeerError(f"node {authentication.decider_node_id} answered, and concluded nothing")
         try:
-            await self._submit(authentication, probe)
+            conclusion_tx_id = await self._submit(authentication, probe)
         except PeerError as err:
-            # The answer may have been lost after the decision: the ledger knows.
-            authentication = await env.ledger.authentication(authentication.authentication_id)
-            if authentication.status is not AuthenticationStatus.CONCLUDED:
-                raise err from None
+            # The answer may have been lost after the decision, so the ledger is asked all the same.
+            failure = err
         authentication = await env.ledger.authentication(authentication.authentication_id)
-        return env.journal.record(operation, _done(authentication))
+        if authentication.status is not AuthenticationStatus.CONCLUDED:
+            raise failure
+        return env.journal.record(operation, _done(authentication, conclusion_tx_id))
 
     async def _open(self, operation: Operation, opening: OpenAuthentication) -> Operation:
         """Take an operation from `started` to `opened`, anew after each collision."""
@@ -183,12 +186,12 @@ class Verification:
             operation = env.journal.record(operation, transition)
         return operation
 
-    async def _submit(self, authentication: Authentication, probe: Probe) -> None:
+    async def _submit(self, authentication: Authentication, probe: Probe) -> str:
         decider = await self._env.ledger.node(authentication.decider_node_id)
         if decider.sealing_suite != SUITE:
             raise PeerError(f"node {decider.node_id} wants sealing suite {decider.sealing_suite}")
         sealed = seal(probe.to_bytes(), decider.sealing_public_key, binding_of(authentication))
-        await self._channel.submit_probe(
+        return await self._channel.submit_probe(
             decider,
             authentication_id=authentication.authentication_id,
             suite=SUITE,
@@ -233,5 +236,8 @@ def binding_of(authentication: Authentication) -> Binding:
     )
 
 
-def _done(authentication: Authentication) -> Transition:
-    return Transition(DONE, {"authentication": authentication.to_bytes().decode()})
+def _done(authentication: Authentication, conclusion_tx_id: str) -> Transition:
+    return Transition(
+        DONE,
+        {"authentication": authentication.to_bytes().decode(), "conclusion_tx_id": conclusion_tx_id},
+    )

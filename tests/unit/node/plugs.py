@@ -171,7 +171,7 @@ class MemoryPort:
             self.collisions = max(0, self.collisions - 1)
             self._codes[transaction.tx_id] = code
         if self.lose_answers:
-            raise LedgerUnavailableError("no answer", tx_id=transaction.tx_id)
+            raise LedgerUnavailableError("no answer")
         if code == MVCC_READ_CONFLICT:
             raise LedgerConflictError(code)
         if code != VALID:
@@ -240,14 +240,15 @@ class MemoryChannel:
 
     async def submit_probe(
         self, node: NodeRecord, *, authentication_id: str, suite: str, sealed_probe: bytes
-    ) -> None:
+    ) -> str:
         if self.down:
             raise PeerUnavailableError(f"node {node.node_id} does not answer")
         probe = SubmittedProbe(authentication_id, suite, sealed_probe, self.certificate_sha256)
         self.seen.append(probe)
-        await self.nodes[node.node_id].node.deciding.decide(probe)
+        decided = await self.nodes[node.node_id].node.deciding.decide(probe)
         if self.lose_answers:
             raise PeerUnavailableError(f"node {node.node_id} does not answer")
+        return decided.conclusion_tx_id
 
 
 class MemoryNode:

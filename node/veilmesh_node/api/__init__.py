@@ -1,0 +1,1 @@
+"""The service for the organisation's own applications and command line."""

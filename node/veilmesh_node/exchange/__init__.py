@@ -1,0 +1,1 @@
+"""Node to node: probes handed over and answered, across organisations."""

@@ -1,0 +1,203 @@
+"""The node as a process: opens the vault, connects to the ledger, serves, until it is told to stop.
+
+    run(folder, passphrase)      what `veilmesh node start` calls; returns after SIGTERM or SIGINT
+
+1. The key file is opened, the vault locked, identity and certificates read: what is wrong with them ends
+   the start.
+2. Both services listen: the exchange for other nodes, the API for the organisation's own.
+3. The keeper registers the node and resumes what the journal holds. A ledger that is away is no reason to
+   stop: calls are answered UNAVAILABLE, and the keeper tries again.
+4. On a signal no call is taken any more, and those at work end.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from prometheus_client import start_http_server
+from veilmesh_chaincode.records.registry import RegisterNode
+from veilmesh_fabric.connection import connect
+from veilmesh_fabric.errors import IdentityError
+from veilmesh_fabric.gateway import Gateway
+from veilmesh_fabric.identity import SigningIdentity
+
+from veilmesh_node.api.service import NodeService
+from veilmesh_node.config import NodeConfig
+from veilmesh_node.content import FolderContentStore
+from veilmesh_node.domain.secret import Secret
+from veilmesh_node.environment import Environment
+from veilmesh_node.errors import FacesMissingError, HomeError
+from veilmesh_node.exchange.client import ExchangeClient
+from veilmesh_node.exchange.rate_limit import RateLimit
+from veilmesh_node.exchange.service import ExchangeService
+from veilmesh_node.faces import MlFaces
+from veilmesh_node.home import SEALING_SECRET, Home
+from veilmesh_node.journal import Journal, OnStep, pass_by
+from veilmesh_node.keeper import Keeper
+from veilmesh_node.ledger import GatewayLedger
+from veilmesh_node.listeners import api_listening, exchange_listening
+from veilmesh_node.metrics import Metrics
+from veilmesh_node.node import Node
+from veilmesh_node.operations import Operations
+from veilmesh_node.sealing import SUITE, SealingKey
+from veilmesh_node.vault import Database, NodeKey, TemplateVault, open_key_file
+from veilmesh_node.vault.secret_store import SecretStore
+
+PEER_CALLS_PER_MINUTE, PEER_BURST = 600, 100
+
+_log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """Implements `ports.Clock`."""
+
+    def now_s(self) -> int:
+        return int(time.time())
+
+
+def run(folder: Path, passphrase: Secret, *, on_step: OnStep = pass_by) -> None:
+    """Serve the node whose home is `folder` until SIGTERM or SIGINT.
+
+    Raises:
+        HomeError, WrongPassphraseError, VaultError: it cannot start.
+    """
+    asyncio.run(_run_until_signal(folder, passphrase, on_step))
+
+
+async def _run_until_signal(folder: Path, passphrase: Secret, on_step: OnStep) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(Home(folder), NodeConfig.load(folder), passphrase, on_step=on_step):
+        await stop.wait()
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def serving(
+    home: Home, config: NodeConfig, passphrase: Secret, *, on_step: OnStep = pass_by
+) -> AsyncIterator[Node]:
+    """Serve a node for as long as the context is open.
+
+    Args:
+        home: its folder.
+        config: its settings.
+        passphrase: of its key file.
+        on_step: told each point that an operation passes; fault tests die in it.
+
+    Raises:
+        HomeError, WrongPassphraseError, VaultError: it cannot start.
+    """
+    key = open_key_file(home.key_file, passphrase)
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(Database(home.vault))
+        sealing_key = SealingKey(SecretStore(database, key).get(SEALING_SECRET))
+        client = ExchangeClient(certificate=home.tls_certificate, key=home.tls_key)
+        stack.push_async_callback(client.close)
+        environment = await _environment(stack, home, config, key, Journal(database, _now_s, on_step))
+        node = Node(environment, sealing_key=sealing_key, salt_key=key.derive("receipts"), channel=client)
+        stack.push_async_callback(environment.operations.drain)
+        metrics = Metrics()
+        limit = RateLimit(per_minute=PEER_CALLS_PER_MINUTE, burst=PEER_BURST)
+        exchange = ExchangeService(node.deciding, limit, metrics)
+        publication = _publication(home, config, sealing_key)
+        stack.enter_context(_metrics_served(config, metrics))
+        await stack.enter_async_context(exchange_listening(config.exchange_listen, home, exchange))
+        await stack.enter_async_context(api_listening(config.api_listen, home, NodeService(node, metrics)))
+        await stack.enter_async_context(Keeper(environment, publication, metrics).at_work())
+        _log.info(
+            "node %s takes other nodes' calls on %s and its organisation's on %s",
+            config.node_id,
+            config.exchange_listen,
+            config.api_listen,
+        )
+        yield node
+
+
+async def _environment(
+    stack: AsyncExitStack, home: Home, config: NodeConfig, key: NodeKey, journal: Journal
+) -> Environment:
+    """Return the plugs of a running node; what has to be closed is closed by `stack`."""
+    identity = _identity(home, config)
+    channel = await stack.enter_async_context(connect(config.gateway, _read(home.gateway_roots)))
+    return Environment(
+        node_id=config.node_id,
+        msp_id=config.msp_id,
+        ledger=GatewayLedger(
+            Gateway(channel, identity), channel_name=config.channel, chaincode_name=config.chaincode
+        ),
+        vault=TemplateVault(journal.database, key),
+        content=FolderContentStore(home.content),
+        faces=stack.enter_context(_faces()),
+        signer=identity,
+        clock=SystemClock(),
+        operations=Operations(journal),
+        request_key=key.derive("requests"),
+    )
+
+
+def _now_s() -> int:
+    return SystemClock().now_s()
+
+
+@contextmanager
+def _faces() -> Iterator[MlFaces | None]:
+    try:
+        faces = MlFaces()
+    except FacesMissingError as err:
+        _log.warning("%s: photos cannot be enrolled or verified here", err)
+        yield None
+        return
+    try:
+        yield faces
+    finally:
+        faces.close()
+
+
+def _identity(home: Home, config: NodeConfig) -> SigningIdentity:
+    try:
+        return SigningIdentity.from_msp_folder(home.msp, config.msp_id)
+    except IdentityError as err:
+        raise HomeError(str(err)) from err
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise HomeError(f"{path}: {err.strerror}") from err
+
+
+def _publication(home: Home, config: NodeConfig, sealing_key: SealingKey) -> RegisterNode:
+    """Return what this node says about itself on the ledger."""
+    return RegisterNode(
+        node_id=config.node_id,
+        endpoint=config.exchange_endpoint,
+        tls_certificate_sha256=home.tls_certificate_sha256(),
+        sealing_suite=SUITE,
+        sealing_public_key=sealing_key.public_hex(),
+        roles=config.roles,
+    )
+
+
+@contextmanager
+def _metrics_served(config: NodeConfig, metrics: Metrics) -> Iterator[None]:
+    """Serve the counters for Prometheus, where an address is set."""
+    if config.metrics_listen is None:
+        yield
+        return
+    host, _, port = config.metrics_listen.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
+    except OSError as err:
+        raise HomeError(f"cannot listen on {config.metrics_listen}: {err.strerror}") from err
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
