@@ -43,7 +43,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(STEPS), st.lists(st.binary(max_size=200), max_size=3))
 def test_arbitrary_arguments(step: Step, args: list[bytes]) -> None:
     response = invoke(WORLD, step, [step.function.encode(), *args])
@@ -53,7 +53,7 @@ def test_arbitrary_arguments(step: Step, args: list[bytes]) -> None:
         assert 400 <= response.status < NEVER_THE_CALLERS_FAULT
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, deadline=None)
 @given(st.sampled_from([step for step in STEPS if step.request is not None]), st.data())
 def test_a_request_with_any_field_made_up(step: Step, data: st.DataObject) -> None:
     assert step.request is not None
@@ -69,6 +69,7 @@ def test_a_request_with_any_field_made_up(step: Step, data: st.DataObject) -> No
     assert len(response.message) < 2000
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100) | st.text(max_size=40).map(str.encode))
 def test_arbitrary_function_names(name: bytes) -> None:
     response = invoke(WORLD, STEPS[0], [name])

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from veilmesh_chaincode.records.merkle import MerkleTree, leaf_hash, verify_inclusion
 
@@ -81,6 +81,7 @@ def recursive_root(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 70), data=st.data())
 def test_every_leaf_and_nothing_else_is_included(count: int, data: st.DataObject) -> None:
     leaves = [index.to_bytes(2, "big") for index in range(count)]

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from veilmesh_chaincode.records import canonical
 from veilmesh_chaincode.records.canonical import Json, NotCanonicalError
@@ -22,16 +22,19 @@ values: st.SearchStrategy[Json] = st.recursive(
 
 
 class TestCanonicalJson:
+    @settings(deadline=None)
     @given(values)
     def test_round_trip(self, value: Json) -> None:
         assert canonical.loads(canonical.dumps(value)) == value
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.text(), values, min_size=2, max_size=5), st.randoms())
     def test_order_of_keys_does_not_matter(self, value: dict[str, Json], random: object) -> None:
         items = list(value.items())
         random.shuffle(items)  # type: ignore[attr-defined] # hypothesis types its Random as object
         assert canonical.dumps(dict(items)) == canonical.dumps(value)
 
+    @settings(deadline=None)
     @given(values)
     def test_every_other_spelling_is_refused(self, value: Json) -> None:
         data = canonical.dumps(value)
@@ -142,6 +145,7 @@ class TestDocuments:
 
 
 class TestRefusals:
+    @settings(deadline=None)
     @given(st.sampled_from(RefusalCode), st.text(), st.none() | integers)
     def test_survives_the_way_to_the_client(
         self, code: RefusalCode, message: str, retry_at_s: int | None

@@ -49,7 +49,7 @@ places = st.sampled_from([0, 0, 0, 1])
 ages = st.sampled_from([0, 0, 1, 2, 3])  # of an authentication: 0 is the latest
 outcomes = st.sampled_from([Outcome.NO_MATCH] * 3 + [Outcome.MATCH])
 skews = st.sampled_from([0, 0, 0, 0, 0, 1, 3, -3])
-verbs = st.sampled_from([3] * 12 + [0, 1, 2])  # mostly updates: an ended reference has no more to show
+verbs = st.sampled_from([3] * 8 + [0, 1, 2])  # mostly updates: an ended reference has no more to show
 delays = st.sampled_from([False, False, True])
 members = st.sampled_from(MEMBERS)
 
@@ -257,5 +257,5 @@ class Verification(RuleBasedStateMachine):
             assert current == held
 
 
-Verification.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+Verification.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestVerification = Verification.TestCase
