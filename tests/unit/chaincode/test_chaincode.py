@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from veilmesh_chaincode.chaincode import Chaincode, Response
+from veilmesh_chaincode.contracts import FUNCTIONS
 from veilmesh_chaincode.records import canonical
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 
@@ -72,6 +73,9 @@ def test_a_request_with_any_field_made_up(step: Step, data: st.DataObject) -> No
 @settings(deadline=None)
 @given(st.binary(max_size=100) | st.text(max_size=40).map(str.encode))
 def test_arbitrary_function_names(name: bytes) -> None:
+    assume(
+        name.decode(errors="replace") not in FUNCTIONS
+    )  # hypothesis draws on the strings of our own source
     response = invoke(WORLD, STEPS[0], [name])
     refusal = Refusal.from_message(response.message)
     assert refusal is not None
