@@ -73,9 +73,7 @@ def test_a_request_with_any_field_made_up(step: Step, data: st.DataObject) -> No
 @settings(deadline=None)
 @given(st.binary(max_size=100) | st.text(max_size=40).map(str.encode))
 def test_arbitrary_function_names(name: bytes) -> None:
-    assume(
-        name.decode(errors="replace") not in FUNCTIONS
-    )  # hypothesis draws on the strings of our own source
+    assume(name.decode(errors="replace") not in FUNCTIONS)  # hypothesis knows strings of our source
     response = invoke(WORLD, STEPS[0], [name])
     refusal = Refusal.from_message(response.message)
     assert refusal is not None
