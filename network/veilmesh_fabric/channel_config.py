@@ -67,7 +67,7 @@ class OrdererConfig:
 
     @property
     def quorum(self) -> int:
-        """How many consenters sign a SmartBFT block: ceil((n + f + 1) / 2) with f = (n - 1) // 3."""
+        """How many consenters sign a SmartBFT block: ceil((n + f + 1) / 2), f = (n - 1) // 3; else 0."""
         count = len(self.consenters)
         faulty = (count - 1) // 3
         return -(-(count + faulty + 1) // 2)

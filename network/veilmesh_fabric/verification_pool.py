@@ -12,7 +12,8 @@ verified faster without.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
@@ -21,7 +22,7 @@ from typing import Self, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from veilmesh_fabric.errors import IdentityError, SignatureError
+from veilmesh_fabric.errors import FabricError, IdentityError, SignatureError
 from veilmesh_fabric.signature_checks import Pending, SignedMessage, public_key
 from veilmesh_fabric.signing import PublicKey, verify
 
@@ -63,6 +64,11 @@ class PooledChecks:
         self._pool.shutdown(cancel_futures=True)
 
     def start(self, messages: Sequence[SignedMessage]) -> Pending:
+        """Begin to check signatures.
+
+        Raises:
+            FabricError: the workers are no longer there; so may the result be, when asked for.
+        """
         batch, first = self._open, len(self._open.jobs)
         for each in messages:
             batch.add(each)
@@ -71,12 +77,18 @@ class PooledChecks:
         return lambda: [result == 1 for result in self._results(batch)[first : first + len(messages)]]
 
     def _results(self, batch: _Batch) -> bytes:
-        return (batch.sent or self._send(batch)).result()
+        try:
+            return (batch.sent or self._send(batch)).result()
+        except (BrokenProcessPool, CancelledError) as err:
+            raise FabricError("a worker that checks signatures is no longer there") from err
 
     def _send(self, batch: _Batch) -> "Future[bytes]":
         if batch is self._open:
             self._open = _Batch()
-        batch.sent = self._pool.submit(check_batch, list(batch.keys), batch.jobs)
+        try:
+            batch.sent = self._pool.submit(check_batch, list(batch.keys), batch.jobs)
+        except RuntimeError as err:  # broken, or shut down
+            raise FabricError("the workers that check signatures are no longer there") from err
         batch.jobs = []
         return batch.sent
 

@@ -14,7 +14,8 @@ from fabric_protos.peer import transaction_pb2
 from veilmesh_fabric.block import orderer_signature_message
 from veilmesh_fabric.rules import Rule
 from veilmesh_fabric.signature_checks import Pending, signature_holds
-from veilmesh_fabric.verification import VerificationReport, verify_blocks
+from veilmesh_fabric.verification import verify_blocks
+from veilmesh_fabric.verification_report import VerificationReport
 
 from tests.unit.fabric.forge import VALID, Channel, Writes, header_of, serialized, sign_block
 from tests.unit.fabric.recorded import FOLDERS, recorded

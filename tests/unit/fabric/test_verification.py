@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fabric_protos.common import common_pb2, policies_pb2
@@ -9,7 +10,8 @@ from fabric_protos.peer import collection_pb2, transaction_pb2
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.errors import VerificationError
 from veilmesh_fabric.rules import Rule
-from veilmesh_fabric.verification import ChainVerifier, VerificationReport, verify_blocks
+from veilmesh_fabric.verification import ChainVerifier, verify_blocks
+from veilmesh_fabric.verification_report import VerificationReport
 from veilmesh_network.certificates import NodeRole, Validity
 
 from tests.unit.fabric.forge import (
@@ -248,7 +250,7 @@ class TestCollections:
     """Private data enter by their hashes, guarded by the collection's policy or else the chaincode's."""
 
     @staticmethod
-    def collections(block_to_live: int = 0) -> collection_pb2.CollectionConfigPackage:
+    def collections(block_to_live: int = 0) -> Any:
         package = collection_pb2.CollectionConfigPackage()
         own = package.config.add().static_collection_config
         own.name, own.block_to_live = "own", block_to_live
