@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from veilmesh_ml import Engine, Face, RgbImage
     from veilmesh_ml.release import Release
 
+FAINT = 0.2  # of the surest face's confidence; two people side by side are within a factor of two
+SURROUNDINGS = 0.6  # of the face's width and height, on every side of a surrogate
+
 Result = TypeVar("Result")
 
 
@@ -70,7 +73,7 @@ class MlFaces:
         from veilmesh_ml.quality import assess_for_enrolment  # noqa: PLC0415
 
         image = _read(photo)
-        faces = self._engine.detect(image)
+        faces = _clear(self._engine.detect(image))
         report = assess_for_enrolment(image, faces)
         if not report.passed:
             raise SampleRejectedError(report.reasons)
@@ -79,7 +82,7 @@ class MlFaces:
     def _comparable(self, photo: bytes) -> "tuple[RgbImage, Face]":
         """Return a picture and the one face in it, however poor: a poor probe fails to match, no more."""
         image = _read(photo)
-        faces = self._engine.detect(image) or self._engine.detect(image, thorough=True)
+        faces = _clear(self._engine.detect(image) or self._engine.detect(image, thorough=True))
         if len(faces) != 1:
             found = f"{len(faces)} faces were found, not one" if faces else "no face was found"
             raise SampleRejectedError([found])
@@ -93,7 +96,7 @@ class MlFaces:
         from veilmesh_ml.gate import GateLevel, ReleaseGate  # noqa: PLC0415
         from veilmesh_ml.release import release  # noqa: PLC0415
 
-        image = _read(photo)
+        image, face = _cropped(*self._enrollable(photo))
         gate = ReleaseGate(
             self._engine,
             threshold_dissimilarity=terms.threshold_micro / MICRO,
@@ -101,7 +104,7 @@ class MlFaces:
         )
         methods = [load_anonymizer(name) for name in anonymizers]
         try:
-            released = release(image, self._engine.detect(image, thorough=True), gate, methods)
+            released = release(image, [face], gate, methods)
         except MlError as err:
             raise SurrogateRefusedError(str(err)) from err
         if released.method not in terms.anonymizers:
@@ -115,6 +118,18 @@ class MlFaces:
             parameters_sha256=_digest(released),
             gate_model_digest=self._engine.model_digest,
         )
+
+
+def _cropped(image: "RgbImage", face: "Face") -> "tuple[RgbImage, Face]":
+    """Return the face with its surroundings: a surrogate shows no more of a photo than it needs."""
+    height, width = image.shape[:2]
+    box = face.box.grown(SURROUNDINGS).within(height, width)
+    return image[box.top : box.bottom, box.left : box.right].copy(), face.moved(-box.left, -box.top)
+
+
+def _clear(faces: "list[Face]") -> "list[Face]":
+    """Drop what is hardly a face beside a clear one: the detector sees faint ones in emblems and folds."""
+    return [face for face in faces if face.confidence >= FAINT * faces[0].confidence]
 
 
 def _read(photo: bytes) -> "RgbImage":
