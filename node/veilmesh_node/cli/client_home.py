@@ -16,7 +16,7 @@
     tls_certificate = "tls/client.pem"
     tls_key = "tls/client.key"
 
-An auditor's folder has no `[node]`.
+An auditor's folder has no `[node]`. A node's home is its operator's client folder, too.
 """
 
 import tomllib

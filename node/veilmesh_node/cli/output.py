@@ -15,6 +15,7 @@ from rich.table import Table
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
+_WIDE = 1000  # columns; a pipe has no edge
 
 
 def print_json(document: Any) -> None:
@@ -31,13 +32,13 @@ def show(document: Any, human: Callable[[], None], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows for people; a long table stays readable when piped, since nothing is wrapped or cut."""
+    """Print rows for people; in a pipe nothing is wrapped or cut."""
     drawn = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         drawn.add_column(column, no_wrap=not results.is_terminal)
     for row in rows:
         drawn.add_row(*row)
-    results.print(drawn)
+    results.print(drawn, width=None if results.is_terminal else _WIDE)
 
 
 def fields(title: str, values: Mapping[str, Any]) -> None:

@@ -26,6 +26,9 @@ RetentionOption = Annotated[
 ReceiptOption = Annotated[
     Path | None, typer.Option("--receipt", help="Where to write the surrogate's privacy receipt.")
 ]
+SurrogateOption = Annotated[
+    Path | None, typer.Option("--surrogate", help="Where to write the surrogate picture, PNG.")
+]
 
 SECONDS_PER_DAY = 24 * 3600
 
@@ -37,6 +40,7 @@ def enrol(
     anonymizer: AnonymizerOption = "",
     retention_days: RetentionOption = 0,
     receipt: ReceiptOption = None,
+    surrogate: SurrogateOption = None,
     key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +57,8 @@ def enrol(
         idempotency_key=key,
     )
     response = node_api.call(home, "Enrol", request, doing="enrolling")
-    _show_change(response, receipt, as_json=as_json)
+    _keep(home, response, receipt, surrogate)
+    _show_reference(response.reference, response.tx_id, as_json=as_json)
 
 
 def update(
@@ -64,6 +69,7 @@ def update(
     anonymizer: AnonymizerOption = "",
     retention_days: RetentionOption = 0,
     receipt: ReceiptOption = None,
+    surrogate: SurrogateOption = None,
     key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +87,8 @@ def update(
         idempotency_key=key,
     )
     response = node_api.call(home, "Update", request, doing="updating")
-    _show_change(response, receipt, as_json=as_json)
+    _keep(home, response, receipt, surrogate)
+    _show_reference(response.reference, response.tx_id, as_json=as_json)
 
 
 def revoke(
@@ -186,10 +193,18 @@ def list_references(
     )
 
 
-def _show_change(response: "EnrolResponse | UpdateResponse", receipt: Path | None, *, as_json: bool) -> None:
+def _keep(
+    home: Path, response: "EnrolResponse | UpdateResponse", receipt: Path | None, surrogate: Path | None
+) -> None:
+    from veilmesh.v1.node_pb2 import GetSurrogateRequest
+
+    from veilmesh_node.cli import node_api
+
     if receipt is not None:
         receipt.write_bytes(response.receipt)
-    _show_reference(response.reference, response.tx_id, as_json=as_json)
+    if surrogate is not None:
+        request = GetSurrogateRequest(reference_id=response.reference.reference_id)
+        surrogate.write_bytes(node_api.call(home, "GetSurrogate", request).image)
 
 
 def _show_reference(reference: "Reference", tx_id: str, *, as_json: bool) -> None:

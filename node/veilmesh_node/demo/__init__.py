@@ -1,1 +1,1 @@
-"""`veilmesh demo`: the whole story of a small consortium, on one machine, told by the commands a user would type."""
+"""`veilmesh demo`: the story of a small consortium on one machine, told by the commands a user would type."""

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import CommandFailedError, must, run
 
 ORGANISATIONS = ("org1", "org2", "org3")
 START_TIMEOUT_S = 60.0
+POLL_S = 0.1
 
 
 def node_id(organisation: str) -> str:
@@ -53,7 +55,7 @@ class Consortium:
     def init_node(self, organisation: str, name: str, home: Path) -> None:
         """Make a node's home with certificates of its organisation's development authority."""
         home.parent.mkdir(parents=True, exist_ok=True)
-        passphrase = home.with_suffix(".passphrase")
+        passphrase = _passphrase_file(home)
         passphrase.touch(mode=0o600)
         passphrase.write_text(secrets.token_urlsafe(24) + "\n")
         must(
@@ -63,32 +65,37 @@ class Consortium:
         )
 
     def start_node(self, home: Path) -> None:
-        """Start the node of `home` and wait until it answers.
-
-        Raises:
-            CommandFailedError: it ended, or did not answer in time; with the last lines of its log.
-        """
-        log = home / "node.log"
-        with log.open("ab") as stream:
-            process = subprocess.Popen(
+        """Start the node of `home`; `await_node` tells when it answers."""
+        with self._log(home).open("ab") as stream:
+            self.nodes[home.name] = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "veilmesh_node.cli", "node", "start", "--home", str(home)),
-                    *("--passphrase-file", str(home.with_suffix(".passphrase"))),
+                    *("--passphrase-file", str(_passphrase_file(home))),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
             )
-        self.nodes[home.name] = process
+
+    def await_node(self, home: Path) -> None:
+        """Wait until the node of `home` answers, and stands on the ledger.
+
+        Raises:
+            CommandFailedError: it ended, or did not answer in time; with the last lines of its log.
+        """
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
-            if run("node", "status", "--home", home).exit_code == 0:
+            answer = run("node", "status", "--home", home)
+            if answer.exit_code is ExitCode.OK and answer.document["registration"]:
                 return
-            if process.poll() is not None:
+            if self.nodes[home.name].poll() is not None:
                 break
-            time.sleep(0.1)
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            time.sleep(POLL_S)
+        last = "\n".join(self._log(home).read_text(errors="replace").splitlines()[-5:])
         raise CommandFailedError(f"the node of {home} does not answer:\n{last}")
+
+    def _log(self, home: Path) -> Path:
+        return self.folder / f"{home.name}.log"
 
     def stop(self) -> None:
         """End the nodes, then the ledger. Safe to call at any moment."""
@@ -103,6 +110,10 @@ class Consortium:
         self.nodes.clear()
         if self.network.exists():
             run("network", "down", "--dir", self.network)
+
+
+def _passphrase_file(home: Path) -> Path:
+    return home.with_suffix(".passphrase")
 
 
 def free_port() -> int:

@@ -65,7 +65,7 @@ def portrait(folder: Path) -> Person:
 
 
 def people_of(photos: Path, limit: int) -> list[Person]:
-    """Return at most `limit` people of a folder `NAME/*.jpg`, in order of name, each with two pictures or more.
+    """Return the first `limit` people, by name, of a folder `NAME/*.jpg` who have two pictures or more.
 
     Raises:
         PhotosError: no such person is in the folder.

@@ -1,7 +1,7 @@
 """Runs `veilmesh` commands as the demo's users would, and reads their `--json` answers.
 
-The commands run inside this process: the same parsing, the same code and the same exit codes as in a terminal,
-without half a second of interpreter start for each. Ledger and nodes are processes of their own.
+The commands run inside this process: the same parsing, code and exit codes as in a terminal, without half a
+second of interpreter start for each. Ledger and nodes are processes of their own.
 """
 
 import io

@@ -83,20 +83,20 @@ class Story:
                 self._registers(organisation),
             )
         yield 2, "each node is active after two of three approved it", self._approve_nodes
-        yield 2, "a fourth, unapproved node is refused", self._unapproved_node
 
     def _found(self) -> tuple[bool, str]:
         for organisation in ORGANISATIONS:
             self._consortium.init_node(
                 organisation, node_id(organisation), self._consortium.home(organisation)
             )
+            self._consortium.start_node(self._consortium.home(organisation))
         members = [word for name in ORGANISATIONS for word in ("--member", msp_id(name))]
         said = must("registry", "found", "--home", self._org1, *members, "--auditor", "AuditMSP")
         return len(said["members"]) == 3, f"{', '.join(said['members'])}; auditor {said['auditors'][0]}"
 
     def _registers(self, organisation: str) -> Callable[[], tuple[bool, str]]:
         def start() -> tuple[bool, str]:
-            self._consortium.start_node(self._consortium.home(organisation))
+            self._consortium.await_node(self._consortium.home(organisation))
             status = self._status_of(node_id(organisation))
             return status == "pending", status
 
@@ -115,6 +115,7 @@ class Story:
         spare = self._consortium.home("spare")
         self._consortium.init_node("org3", "org3-spare", spare)
         self._consortium.start_node(spare)
+        self._consortium.await_node(spare)
         answer = run("enrol", self._people[0].pictures[0], "--home", spare)
         return self._refused(answer, "NODE_NOT_ACTIVE")
 
@@ -146,6 +147,7 @@ class Story:
         for person in self._people:
             yield 4, f"org1 enrols {person.name} from one picture", self._enrols(person)
         yield 4, "the ledger holds commitments and no face", self._commitments_only
+        yield 4, "a fourth node, which nobody approved, may not enrol", self._unapproved_node
 
     def _enrols(self, person: Person) -> Callable[[], tuple[bool, str]]:
         def enrol() -> tuple[bool, str]:
