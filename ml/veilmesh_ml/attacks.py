@@ -91,12 +91,12 @@ def _gaussian_response(height: int, width: int, sigma: float) -> NDArray[np.floa
 
 
 # Each is aimed at a way of anonymizing: noise and permutation are averaged away, squares smoothed, blur
-# sharpened at the two widths that people use. More blind filters bring no more (docs/faces.md).
+# sharpened at the two widths that people use. In order of how often each was the best on LFW.
 STANDARD_ATTACKS: tuple[Attack, ...] = (
-    Filter("median", _median),
     Filter("smooth", _smooth),
-    Filter("non-local means", _non_local_means),
     Filter("resample", _resample),
     Filter("wiener 0.05", lambda image, face_px: _wiener(image, face_px, 0.05)),
     Filter("wiener 0.15", lambda image, face_px: _wiener(image, face_px, 0.15)),
+    Filter("median", _median),
+    Filter("non-local means", _non_local_means),
 )

@@ -113,18 +113,19 @@ class ReleaseGate:
         return self.threshold_dissimilarity + self.level.margin_dissimilarity
 
     def judge(self, anonymized: AnonymizedImage, faces: list[Face], originals: Features) -> GateVerdict:
-        """Attack every face.
+        """Attack every face, and leave a face alone once it was recognised: it is refused already.
 
         Args:
             anonymized: what is to be released.
             faces: as they were found in the original picture.
             originals: their features there, float64 (n, 128).
         """
-        checks = [
-            check
-            for index, face in enumerate(faces)
-            for check in self._attack(anonymized, face, index, originals[index])
-        ]
+        checks: list[GateCheck] = []
+        for index, face in enumerate(faces):
+            for check in self._attack(anonymized, face, index, originals[index]):
+                checks.append(check)
+                if not check.passed:
+                    break
         return GateVerdict(anonymized.method, self.level, self.threshold_dissimilarity, tuple(checks))
 
     def _attack(
