@@ -60,11 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(words, standalone_mode=False)
-    except typer.Exit as leaving:
-        raise SystemExit(leaving.exit_code) from None
+        leaving = app(words, standalone_mode=False)  # the code of a `typer.Exit`, or None
     except Exception as err:
         from veilmesh_node.cli.failures import report
 
         raise SystemExit(report(err, as_json="--json" in words)) from err
-    raise SystemExit(ExitCode.OK)
+    raise SystemExit(leaving or ExitCode.OK)
