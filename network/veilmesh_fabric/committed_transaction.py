@@ -19,7 +19,6 @@ what was wrong. So a malformed transaction is no reason to reject its block: it 
 `defect` carries the code Fabric gives it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -38,7 +37,7 @@ from veilmesh_fabric.errors import DecodeError
 from veilmesh_fabric.rwset import ReadWriteSet
 from veilmesh_fabric.wire import decode, decode_time
 
-TxValidationCode = transaction_pb2.TxValidationCode
+TxValidationCode = transaction_pb2.TxValidationCode  # for names; the codes are quicker from the module
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +151,9 @@ def decode_transaction(data: bytes) -> CommittedTransaction:
     config: bytes | None = None
     defect: Defect | None = None
     try:
-        envelope = _read(TxValidationCode.INVALID_OTHER_REASON, common_pb2.Envelope, data, "envelope")
+        envelope = _read(transaction_pb2.INVALID_OTHER_REASON, common_pb2.Envelope, data, "envelope")
         payload, signature = envelope.payload, envelope.signature
-        content = _read(TxValidationCode.BAD_PAYLOAD, common_pb2.Payload, payload, "payload")
+        content = _read(transaction_pb2.BAD_PAYLOAD, common_pb2.Payload, payload, "payload")
         header = _header(content)
         if header.type == common_pb2.CONFIG:
             config = content.data
@@ -162,19 +161,15 @@ def decode_transaction(data: bytes) -> CommittedTransaction:
             endorsed, response = _endorsed(header, content.data)
             action = _action(header, response)
         else:
-            defect = Defect(TxValidationCode.UNSUPPORTED_TX_PAYLOAD, f"type {header.type} is never committed")
+            defect = Defect(transaction_pb2.UNSUPPORTED_TX_PAYLOAD, f"type {header.type} is never committed")
     except _Found as found:
         defect = found.defect
     return CommittedTransaction(payload, signature, header, endorsed, action, config, defect)
 
 
 def _read(code: int, message_type: Any, data: bytes, what: str) -> Any:
-    return _as_defect(code, lambda: decode(message_type, data, what))
-
-
-def _as_defect(code: int, read: Callable[[], Any]) -> Any:
     try:
-        return read()
+        return decode(message_type, data, what)
     except DecodeError as err:
         raise _Found(code, str(err)) from err
 
@@ -183,7 +178,7 @@ _COMMITTED_TYPES = {common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG_UPDATE, c
 
 
 def _header(content: Any) -> TransactionHeader:
-    bad = TxValidationCode.BAD_COMMON_HEADER
+    bad = transaction_pb2.BAD_COMMON_HEADER
     channel = _read(bad, common_pb2.ChannelHeader, content.header.channel_header, "channel header")
     signer = _read(bad, common_pb2.SignatureHeader, content.header.signature_header, "signature header")
     if channel.type not in _COMMITTED_TYPES:
@@ -192,11 +187,15 @@ def _header(content: Any) -> TransactionHeader:
         raise _Found(bad, f"epoch is {channel.epoch}, not 0")
     if channel.type != common_pb2.CONFIG and not (signer.nonce and signer.creator):  # block 0 has no creator
         raise _Found(bad, "signature header has no nonce or no creator")
+    try:
+        timestamp = decode_time(channel.timestamp, "timestamp")
+    except DecodeError as err:
+        raise _Found(bad, str(err)) from err
     return TransactionHeader(
         type=channel.type,
         channel_id=channel.channel_id,
         tx_id=channel.tx_id,
-        timestamp=_as_defect(bad, lambda: decode_time(channel.timestamp, "timestamp")),
+        timestamp=timestamp,
         creator=signer.creator,
         nonce=signer.nonce,
         extension=channel.extension,
@@ -206,7 +205,7 @@ def _header(content: Any) -> TransactionHeader:
 
 def _endorsed(header: TransactionHeader, data: bytes) -> tuple[Endorsed, Any]:
     """Return the endorsed part and the `ProposalResponsePayload` message, unread."""
-    bad = TxValidationCode.INVALID_ENDORSER_TRANSACTION
+    bad = transaction_pb2.INVALID_ENDORSER_TRANSACTION
     transaction = _read(bad, transaction_pb2.Transaction, data, "transaction")
     if len(transaction.actions) != 1:
         raise _Found(bad, f"transaction has {len(transaction.actions)} actions, not one")
@@ -234,30 +233,33 @@ def _endorsed(header: TransactionHeader, data: bytes) -> tuple[Endorsed, Any]:
 
 def _action(header: TransactionHeader, response: Any) -> ChaincodeAction:
     extension = _read(
-        TxValidationCode.BAD_HEADER_EXTENSION,
+        transaction_pb2.BAD_HEADER_EXTENSION,
         proposal_pb2.ChaincodeHeaderExtension,
         header.extension,
         "channel header's extension",
     )
     action = _read(
-        TxValidationCode.BAD_RESPONSE_PAYLOAD,
+        transaction_pb2.BAD_RESPONSE_PAYLOAD,
         proposal_pb2.ChaincodeAction,
         response.extension,
         "chaincode action",
     )
-    results = _as_defect(TxValidationCode.BAD_RWSET, lambda: ReadWriteSet.from_bytes(action.results))
+    try:
+        results = ReadWriteSet.from_bytes(action.results)
+    except DecodeError as err:
+        raise _Found(transaction_pb2.BAD_RWSET, str(err)) from err
     if not extension.HasField("chaincode_id") or not action.HasField("chaincode_id"):
-        raise _Found(TxValidationCode.INVALID_OTHER_REASON, "header extension or action names no chaincode")
+        raise _Found(transaction_pb2.INVALID_OTHER_REASON, "header extension or action names no chaincode")
     name, version = action.chaincode_id.name, action.chaincode_id.version
     if not name or name != extension.chaincode_id.name or not version:
         raise _Found(
-            TxValidationCode.INVALID_CHAINCODE,
+            transaction_pb2.INVALID_CHAINCODE,
             f"chaincode {name!r} {version!r} answered a proposal for {extension.chaincode_id.name!r}",
         )
     event = _event(action.events, name)
     namespaces = [part.namespace for part in results.namespaces]
     if len(set(namespaces)) != len(namespaces):
-        raise _Found(TxValidationCode.ILLEGAL_WRITESET, f"a namespace occurs twice among {namespaces}")
+        raise _Found(transaction_pb2.ILLEGAL_WRITESET, f"a namespace occurs twice among {namespaces}")
     return ChaincodeAction(
         chaincode=name,
         version=version,
@@ -271,7 +273,7 @@ def _action(header: TransactionHeader, response: Any) -> ChaincodeAction:
 def _event(data: bytes, chaincode: str) -> ChaincodeEvent | None:
     if not data:
         return None
-    bad = TxValidationCode.INVALID_OTHER_REASON
+    bad = transaction_pb2.INVALID_OTHER_REASON
     event = _read(bad, chaincode_event_pb2.ChaincodeEvent, data, "chaincode event")
     if event.chaincode_id != chaincode:
         raise _Found(bad, f"event of chaincode {event.chaincode_id!r} in a transaction of {chaincode!r}")

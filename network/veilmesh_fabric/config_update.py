@@ -173,14 +173,16 @@ def _walk(group: Any, path: _Path) -> Iterator[_Element]:
 def _assembled(
     elements: Mapping[tuple[str, _Path], _Element], current: ChannelConfig, path: _Path = ("Channel",)
 ) -> Any:
-    """Return the group at `path`, made of the newest version of everything it lists."""
+    """Return the group at `path`, made of the newest version of everything it lists.
+
+    All that a group lists is there: it was before, or comes with the change.
+    """
     listed = elements["groups", path].message
     group = configtx_pb2.ConfigGroup(version=listed.version, mod_policy=listed.mod_policy)
     for kind in ("values", "policies"):
         for name in getattr(listed, kind):
-            getattr(group, kind)[name].CopyFrom(_found(elements, kind, (*path, name)).message)
+            getattr(group, kind)[name].CopyFrom(elements[kind, (*path, name)].message)
     for name in listed.groups:
-        _found(elements, "groups", (*path, name))
         group.groups[name].CopyFrom(_assembled(elements, current, (*path, name)))
     if "Capabilities" in current.root.groups["Orderer"].values:
         _set_missing_mod_policies(group)
@@ -191,9 +193,3 @@ def _set_missing_mod_policies(group: Any) -> None:
     """Do as Fabric does, for channels that an early version made without these."""
     for element in (group, *group.values.values(), *group.policies.values()):
         element.mod_policy = element.mod_policy or "Admins"
-
-
-def _found(elements: Mapping[tuple[str, _Path], _Element], kind: str, path: _Path) -> _Element:
-    if (kind, path) not in elements:
-        raise _broken(f"/{'/'.join(path)} is listed, but does not exist")
-    return elements[kind, path]

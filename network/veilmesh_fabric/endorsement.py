@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from fabric_protos.peer import transaction_pb2
+
 from veilmesh_fabric.channel_config import ChannelConfig
-from veilmesh_fabric.committed_transaction import ChaincodeAction, TxValidationCode
+from veilmesh_fabric.committed_transaction import ChaincodeAction
 from veilmesh_fabric.errors import DecodeError
 from veilmesh_fabric.lifecycle import (
     LIFECYCLE,
@@ -123,7 +125,7 @@ class EndorsementPolicies:
             if not self._satisfied(policy, endorsers):
                 said = ", ".join(map(str, endorsers)) or "nobody"
                 return EndorsementFailure(
-                    TxValidationCode.ENDORSEMENT_POLICY_FAILURE,
+                    transaction_pb2.ENDORSEMENT_POLICY_FAILURE,
                     Rule.ENDORSEMENT,
                     f"endorsement policy of {what} wants {policy}, and {said} endorsed",
                 )
@@ -192,7 +194,7 @@ def _satisfied(policy: Policy, endorsers: tuple[Identity, ...]) -> bool:
 
 
 def _not_defined(reason: str) -> EndorsementFailure:
-    return EndorsementFailure(TxValidationCode.INVALID_CHAINCODE, Rule.CHAINCODE, reason)
+    return EndorsementFailure(transaction_pb2.INVALID_CHAINCODE, Rule.CHAINCODE, reason)
 
 
 def _readable(read: Callable[[bytes], Policy], data: bytes) -> Policy:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fabric_protos.common import common_pb2
+from fabric_protos.peer import transaction_pb2
 
 from veilmesh_fabric.block import Block
 from veilmesh_fabric.channel_config import ChannelConfig
@@ -38,7 +39,6 @@ from veilmesh_fabric.committed_transaction import (
     Defect,
     Endorsed,
     TransactionHeader,
-    TxValidationCode,
 )
 from veilmesh_fabric.endorsement import EndorsementPolicies
 from veilmesh_fabric.errors import IdentityError
@@ -49,7 +49,7 @@ from veilmesh_fabric.rwset import Version
 from veilmesh_fabric.signature_checks import BlockSignatures, TransactionSignatures
 from veilmesh_fabric.world_state import BlockUpdates, StateKey
 
-TAKEN_ON_TRUST = frozenset({TxValidationCode.INVALID_WRITESET})
+TAKEN_ON_TRUST = frozenset({transaction_pb2.INVALID_WRITESET})
 """Codes that only the peer can explain: its CouchDB has rules of its own for keys and values."""
 
 
@@ -65,7 +65,7 @@ class Verdict:
 
     @property
     def is_valid(self) -> bool:
-        return bool(self.code == TxValidationCode.VALID)
+        return bool(self.code == transaction_pb2.VALID)
 
 
 class _Broken(Exception):  # noqa: N818 - carries a verdict to the one place that catches it
@@ -93,7 +93,7 @@ class TransactionJudge:
             if verdict.is_valid and not transaction.is_config:
                 if transaction.tx_id in ids:
                     verdict = Verdict(
-                        TxValidationCode.DUPLICATE_TXID,
+                        transaction_pb2.DUPLICATE_TXID,
                         Rule.DUPLICATE_ID,
                         "id is that of an earlier transaction of this block",
                     )
@@ -116,7 +116,7 @@ class TransactionJudge:
             header = _readable_header(transaction)
             creator = self._creator(header, holds)
             if transaction.is_config:
-                return Verdict(TxValidationCode.VALID, organizations=frozenset({creator.msp_id}))
+                return Verdict(transaction_pb2.VALID, organizations=frozenset({creator.msp_id}))
             endorsed = self._endorsed(transaction, header)
             self._require_new_id(transaction)
             action = _readable_action(transaction)
@@ -125,12 +125,12 @@ class TransactionJudge:
         except _Broken as broken:
             return broken.verdict
         organizations = frozenset({creator.msp_id, *(endorser.msp_id for endorser in endorsers)})
-        return Verdict(TxValidationCode.VALID, ignored=ignored, organizations=organizations)
+        return Verdict(transaction_pb2.VALID, ignored=ignored, organizations=organizations)
 
     def _creator(self, header: TransactionHeader, holds: TransactionSignatures) -> Identity:
         if header.channel_id != self.config.channel_id:
             raise _Broken(None, Rule.CHANNEL, f"transaction is for channel {header.channel_id!r}")
-        bad = TxValidationCode.BAD_CREATOR_SIGNATURE
+        bad = transaction_pb2.BAD_CREATOR_SIGNATURE
         try:
             creator = self.config.msps.identity(header.creator, header.timestamp)
         except IdentityError as err:
@@ -148,7 +148,7 @@ class TransactionJudge:
             raise _malformed(transaction.defect)
         if header.tx_id != header.computed_tx_id:
             raise _Broken(
-                TxValidationCode.BAD_PROPOSAL_TXID,
+                transaction_pb2.BAD_PROPOSAL_TXID,
                 Rule.TRANSACTION_ID,
                 f"id is not the hash of nonce and creator, {header.computed_tx_id}",
             )
@@ -157,7 +157,7 @@ class TransactionJudge:
             raise _malformed(transaction.defect)
         if endorsed.proposal_hash != endorsed.computed_proposal_hash:
             raise _Broken(
-                TxValidationCode.INVALID_ENDORSER_TRANSACTION,
+                transaction_pb2.INVALID_ENDORSER_TRANSACTION,
                 Rule.PROPOSAL_HASH,
                 "endorsers answered another proposal than stands in the transaction: "
                 f"{endorsed.proposal_hash.hex()}, not {endorsed.computed_proposal_hash.hex()}",
@@ -167,7 +167,7 @@ class TransactionJudge:
     def _require_new_id(self, transaction: CommittedTransaction) -> None:
         if transaction.tx_id in self.known_ids:
             raise _Broken(
-                TxValidationCode.DUPLICATE_TXID,
+                transaction_pb2.DUPLICATE_TXID,
                 Rule.DUPLICATE_ID,
                 "id is that of a transaction in an earlier block",
             )
@@ -214,7 +214,7 @@ class TransactionJudge:
             return Verdict(recorded)
         conflict = self.updates.read_conflict(transaction.action.results)
         if conflict:
-            phantom, single = TxValidationCode.PHANTOM_READ_CONFLICT, TxValidationCode.MVCC_READ_CONFLICT
+            phantom, single = transaction_pb2.PHANTOM_READ_CONFLICT, transaction_pb2.MVCC_READ_CONFLICT
             return Verdict(phantom if conflict.phantom else single, Rule.READ_VERSIONS, conflict.reason)
         self.updates.apply(transaction.action.results, version)
         return verdict

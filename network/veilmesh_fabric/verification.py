@@ -33,6 +33,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from fabric_protos.common import common_pb2
+from fabric_protos.peer import transaction_pb2
 
 from veilmesh_fabric.block import Block, data_hash, decode_block, header_hash
 from veilmesh_fabric.channel_config import ChannelConfig
@@ -259,7 +260,7 @@ class ChainVerifier:
             raise VerificationError(str(err), rule=Rule.TRUST_ANCHOR) from err
         self._channel = _Channel(config, 0, EndorsementPolicies(config, self._state))
         self._time = transaction.header.timestamp
-        self._tally.add(block, BlockSignatures((), ()), (), (Verdict(TxValidationCode.VALID),))
+        self._tally.add(block, BlockSignatures((), ()), (), (Verdict(transaction_pb2.VALID),))
 
     def _accept_next(self, block: Block, signatures: BlockSignatures, channel: _Channel) -> None:
         codes = block.metadata.validation_codes
@@ -373,7 +374,7 @@ def _require_code(transaction: CommittedTransaction, verdict: Verdict, recorded:
         return
     known = recorded in TxValidationCode.values()
     name = TxValidationCode.Name(recorded) if known else str(recorded)
-    if verdict.rule and (verdict.code is None or recorded == TxValidationCode.VALID):
+    if verdict.rule and (verdict.code is None or recorded == transaction_pb2.VALID):
         raise VerificationError(
             f"recorded as {name}, but {verdict.reason}", rule=verdict.rule, tx_id=transaction.tx_id
         )

@@ -194,13 +194,6 @@ UPDATES: dict[str, tuple[Callable[[Any], None], str]] = {
         lambda update: update.write_set.values["New"].SetInParent(),
         "/Channel/New names no policy",
     ),
-    "group that lists what does not exist": (
-        lambda update: (
-            setattr(update.write_set, "version", 1),
-            update.write_set.groups["Application"].ClearField("version"),
-        ),
-        "change of /Channel wants",
-    ),
 }
 
 
