@@ -1,6 +1,6 @@
-"""A small chaincode for tests of a ledger: its functions do what their names say, so it runs on any ledger."""
+"""A small chaincode for tests of a ledger: its functions do what their names say."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from veilmesh_chaincode.stub import Stub
@@ -17,7 +17,7 @@ class KeyValue:
     """Its functions are the methods below; any other is refused with status 409."""
 
     async def invoke(self, stub: Stub, args: Sequence[bytes]) -> Answer:
-        functions = {
+        functions: dict[str, Callable[..., Awaitable[bytes]]] = {
             "put": self.put,
             "get": self.get,
             "delete": self.delete,
