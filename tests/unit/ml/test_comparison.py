@@ -1,8 +1,8 @@
-import numpy as np
 import pytest
 
 pytest.importorskip("dlib")
 
+import numpy as np
 from veilmesh_ml import Decision, decide, dissimilarity
 
 pytestmark = pytest.mark.faces

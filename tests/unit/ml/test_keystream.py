@@ -1,10 +1,10 @@
 import itertools
 
-import numpy as np
 import pytest
 
 pytest.importorskip("dlib")
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from veilmesh_ml.errors import ParameterError
