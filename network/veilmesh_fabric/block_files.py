@@ -9,13 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from veilmesh_fabric.errors import FabricError
+from veilmesh_fabric.errors import BlockFilesError
 
 _NAME = re.compile(r"([0-9]{4,})\.block")
-
-
-class BlockFilesError(FabricError):
-    """A folder that does not hold a chain's blocks, or cannot be read or written."""
 
 
 class BlockFolder:

@@ -11,6 +11,7 @@ FabricError
 ├── CommitError             committed, but not as VALID; carries the validation code
 ├── DeliverError            block or event delivery refused or broken; carries the status
 ├── CheckpointError         a checkpoint file that cannot be read, written or used
+├── BlockFilesError         a folder that does not hold a chain's blocks, or cannot be read or written
 ├── DecodeError             bytes that are not the Fabric message they claim to be
 └── VerificationError       a block or transaction that breaks a rule; names block, transaction and rule
 
@@ -131,6 +132,10 @@ class DeliverError(FabricError):
 
 class CheckpointError(FabricError):
     """A checkpoint file that cannot be read, written or used."""
+
+
+class BlockFilesError(FabricError):
+    """A folder that does not hold a chain's blocks, or cannot be read or written."""
 
 
 class DecodeError(FabricError):

@@ -22,6 +22,9 @@ is the latest among its valid transactions, or else that of the block before: a 
 says nothing about the time, since anybody may send one.
 
 The first violation ends verification: what comes after it has no foundation.
+
+No chain says how long it is: one that was cut short verifies. Compare the number of blocks and the last
+header's hash with what another organisation's peer has.
 """
 
 import time
@@ -88,6 +91,7 @@ def verify_blocks(
             verifier.accept(block, signatures)
             if progress:
                 progress(block.number + 1, total)
+        verifier.require_blocks()
     except VerificationError as err:
         return verifier.report(err)
     return verifier.report()
@@ -195,6 +199,11 @@ class ChainVerifier:
                 self._accept_next(block, signatures, self._channel)
         self._last_hash = header_hash(block.header)
         self._known_ids.update(each.tx_id for each in block.transactions if each.tx_id)
+
+    def require_blocks(self) -> None:
+        """Raise a VerificationError if no block came: nothing was verified."""
+        if not self._tally.blocks:
+            raise VerificationError("there is no block 0", rule=Rule.BLOCK_NUMBER, block_number=0)
 
     def report(self, violation: VerificationError | None = None) -> VerificationReport:
         """Return what was found so far.

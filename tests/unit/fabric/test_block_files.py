@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from veilmesh_fabric.block_files import BlockFilesError, BlockFolder
+from veilmesh_fabric.block_files import BlockFolder
+from veilmesh_fabric.errors import BlockFilesError
 
 
 def folder_of(path: Path, *names: str) -> BlockFolder:
