@@ -23,7 +23,9 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+import pytest
 from veilmesh.v1 import node_pb2
+from veilmesh.v1.errors_pb2 import ErrorDetail
 from veilmesh.v1.node_pb2_grpc import NodeStub
 from veilmesh_chaincode.records.base import Document
 from veilmesh_chaincode.records.policy import (
@@ -45,10 +47,12 @@ from veilmesh_node.config import NodeConfig
 from veilmesh_node.domain.secret import Secret
 from veilmesh_node.home import Home, IssuedFiles, create_home
 from veilmesh_node.ledger import GatewayLedger
+from veilmesh_node.rpc.failures import detail_of
 
 ROOT = Path(__file__).resolve().parents[3]
 MEMBERS = ("org1", "org2", "org3")
-MODEL = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"  # dlib's encoder, as `veilmesh_ml` pins it
+# dlib's encoder, as `veilmesh_ml.model_files` pins it.
+MODEL = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 START_WITHIN_S = 90.0
 
 TERMS = Terms(
@@ -78,16 +82,27 @@ def free_port() -> int:
 def portrait(number: int = 0) -> bytes:
     """Return a JPEG of the astronaut; each number is another re-photograph of her."""
     from PIL import Image
-    from skimage.data import astronaut
+    from skimage import data
 
+    whole = data.astronaut()  # type: ignore[no-untyped-call]  # no annotations
     picture = (
-        Image.fromarray(astronaut())
+        Image.fromarray(whole)
         .crop((90, 0, 360, 270 - number))
         .rotate(number, resample=Image.Resampling.BICUBIC)
     )
     stream = BytesIO()
     picture.save(stream, format="JPEG", quality=90 - number)
     return stream.getvalue()
+
+
+@asynccontextmanager
+async def refused(status: grpc.StatusCode, code: str) -> AsyncIterator[ErrorDetail]:
+    """Expect that the call inside is refused so; what was said about it is in the value, afterwards."""
+    detail = ErrorDetail()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        yield detail
+    detail.CopyFrom(detail_of(caught.value))
+    assert (caught.value.code(), detail.code) == (status, code), caught.value.details()
 
 
 @dataclass
