@@ -8,7 +8,7 @@ from typing import Protocol
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.errors import UnknownNameError
-from veilmesh_ml.face import Face
+from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
 
 ENGINE_NAMES = ("reference",)
@@ -44,6 +44,14 @@ class Engine(Protocol):
             thorough: look for small, tilted and doubtful faces too. Anonymizing wants this: there a false
                 alarm
                 costs a patch of wall and a missed face costs a person.
+        """
+        ...
+
+    def face_in(self, image: RgbImage, box: Box) -> Face:
+        """Return the face that somebody marked, with the landmarks found in there; its confidence is 0.
+
+        Raises:
+            RegionError: the box is empty, or reaches out of the picture.
         """
         ...
 

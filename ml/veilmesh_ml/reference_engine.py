@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.engine import CHIP_PX
+from veilmesh_ml.errors import RegionError
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.model_files import ENCODER, LANDMARKS_68, locate
@@ -66,6 +67,19 @@ class ReferenceEngine:
         """Find faces, surest first; see the module for how."""
         with self._turn:
             return self._detect_thoroughly(image) if thorough else self._detect_plainly(image)
+
+    def face_in(self, image: RgbImage, box: Box) -> Face:
+        """Return the face that somebody marked, with the landmarks found in there; its confidence is 0.
+
+        Raises:
+            RegionError: the box is empty, or reaches out of the picture.
+        """
+        height, width, _ = image.shape
+        if not (0 <= box.left < box.right <= width and 0 <= box.top < box.bottom <= height):
+            raise RegionError(f"the marked face is not within the picture's {width} x {height} pixels")
+        rectangle = dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1)
+        with self._turn:
+            return Face(box, _points(self._landmarks(image, rectangle)), 0.0)
 
     def align(self, image: RgbImage, face: Face) -> RgbImage:
         """Cut the face out, turned upright: uint8 (150, 150, 3) RGB, black outside the picture."""

@@ -16,7 +16,7 @@ from veilmesh_chaincode.records.policy import Terms
 from veilmesh_node.domain.decision import MICRO
 from veilmesh_node.domain.secret import Features
 from veilmesh_node.errors import FacesMissingError, SampleRejectedError, SurrogateRefusedError
-from veilmesh_node.ports import Surrogate
+from veilmesh_node.ports import FaceBox, Surrogate
 
 if TYPE_CHECKING:
     from veilmesh_ml import Engine, Face, RgbImage
@@ -59,8 +59,10 @@ class MlFaces:
     async def encode_sample(self, photo: bytes) -> Features:
         return await self._on_worker(lambda: self._encode(*self._enrollable(photo)))
 
-    async def encode_probe(self, photo: bytes) -> Features:
-        return await self._on_worker(lambda: self._encode(*self._comparable(photo)))
+    async def encode_probe(self, photo: bytes, marked: FaceBox | None = None) -> Features:
+        return await self._on_worker(
+            lambda: self._encode(*(self._marked(photo, marked) if marked else self._comparable(photo)))
+        )
 
     async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
         return await self._on_worker(lambda: self._release(photo, anonymizers, terms))
@@ -87,6 +89,18 @@ class MlFaces:
             found = f"{len(faces)} faces were found, not one" if faces else "no face was found"
             raise SampleRejectedError([found])
         return image, faces[0]
+
+    def _marked(self, photo: bytes, marked: FaceBox) -> "tuple[RgbImage, Face]":
+        """Return a picture and the face that somebody marked in it."""
+        from veilmesh_ml import Box, MlError  # noqa: PLC0415
+
+        image = _read(photo)
+        try:
+            return image, self._engine.face_in(
+                image, Box(marked.left, marked.top, marked.right, marked.bottom)
+            )
+        except MlError as err:
+            raise SampleRejectedError([str(err)]) from err
 
     def _encode(self, image: "RgbImage", face: "Face") -> Features:
         return Features(tuple(self._engine.encode(image, [face])[0].tolist()))

@@ -127,6 +127,16 @@ class Surrogate:
     gate_model_digest: str  # of the encoder that attacked it
 
 
+@dataclass(frozen=True, slots=True)
+class FaceBox:
+    """Where somebody says that a face is, in pixels of the upright picture."""
+
+    left: int
+    top: int
+    right: int  # the first column outside
+    bottom: int  # the first row outside
+
+
 class Faces(Protocol):
     """Photos in, features and surrogates out."""
 
@@ -146,11 +156,11 @@ class Faces(Protocol):
         """
         ...
 
-    async def encode_probe(self, photo: bytes) -> Features:
-        """Return the features of the one face in a photo.
+    async def encode_probe(self, photo: bytes, marked: FaceBox | None = None) -> Features:
+        """Return the features of the one face in a photo, or of the face that was marked in it.
 
         Raises:
-            SampleRejectedError: not an image, no face, or several.
+            SampleRejectedError: not an image, no face, several, or a mark that lies outside.
         """
         ...
 

@@ -31,7 +31,7 @@ from veilmesh_node.environment import Environment
 from veilmesh_node.errors import LedgerConflictError, PeerError, VerificationLostError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Effect, commit, endorse
-from veilmesh_node.ports import CANCEL_AUTHENTICATION, OPEN_AUTHENTICATION
+from veilmesh_node.ports import CANCEL_AUTHENTICATION, OPEN_AUTHENTICATION, FaceBox
 from veilmesh_node.sealing import SUITE, Binding, seal
 
 CANCEL_ATTEMPTS = 5
@@ -63,6 +63,10 @@ class VerifyRequest:
     reference_id: str
     purpose: str
     idempotency_key: str
+    face: FaceBox | None = None  # marked by hand; None: the detector's
+
+    def parts(self) -> list[bytes]:
+        return [self.photo, self.reference_id.encode(), self.purpose.encode(), repr(self.face).encode()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,7 @@ class Verification:
         operation = self._env.journal.begin(
             Kind.VERIFY,
             idempotency_key=request.idempotency_key,
-            request_mac=self._env.fingerprint(
-                request.photo, request.reference_id.encode(), request.purpose.encode()
-            ),
+            request_mac=self._env.fingerprint(*request.parts()),
             subject=request.reference_id,
         )
 
@@ -146,7 +148,7 @@ class Verification:
     async def _hand_over(self, operation: Operation, request: VerifyRequest) -> Operation:
         """Take an operation from `started` to `done`, with the probe in hand."""
         env, faces = self._env, self._env.require_faces()
-        probe = Probe(await faces.encode_probe(request.photo), new_salt())
+        probe = Probe(await faces.encode_probe(request.photo, request.face), new_salt())
         opening = OpenAuthentication(
             reference_id=request.reference_id,
             purpose=request.purpose,

@@ -10,6 +10,7 @@ from veilmesh_node.domain.ids import is_name, is_reference_id
 from veilmesh_node.domain.receipt import ReceiptDraft
 from veilmesh_node.enrolment import EnrolRequest
 from veilmesh_node.errors import InvalidRequestError
+from veilmesh_node.ports import FaceBox
 from veilmesh_node.releasing import IssuedBatch
 from veilmesh_node.status import NodeReport
 from veilmesh_node.verification import Verified, VerifyRequest
@@ -47,7 +48,12 @@ def verify_request_from_proto(message: node_pb2.VerifyRequest) -> VerifyRequest:
         reference_id=reference_id_from_proto(message.reference_id),
         purpose=message.purpose,
         idempotency_key=key_from_proto(message.idempotency_key),
+        face=face_box_from_proto(message.face) if message.HasField("face") else None,
     )
+
+
+def face_box_from_proto(message: node_pb2.FaceBox) -> FaceBox:
+    return FaceBox(message.left, message.top, message.right, message.bottom)
 
 
 def reason_from_proto(text: str) -> str:

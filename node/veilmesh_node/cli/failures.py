@@ -118,8 +118,7 @@ def _ledger(err: Exception) -> Failure | None:
 
 
 def _integrity(err: Exception) -> Failure | None:
-    from veilmesh_fabric import DecodeError, VerificationError
-    from veilmesh_fabric.block_files import BlockFilesError
+    from veilmesh_fabric import BlockFilesError, DecodeError, VerificationError
 
     from veilmesh_node.errors import ContentMismatchError, ReceiptError
 

@@ -1,12 +1,15 @@
 """`veilmesh verify`: is the person in this photo the one behind that reference?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import HomeOption, JsonOption, KeyOption
+
+if TYPE_CHECKING:
+    from veilmesh.v1.node_pb2 import FaceBox
 
 
 def verify(
@@ -14,6 +17,14 @@ def verify(
     reference_id: Annotated[str, typer.Option("--reference", metavar="REFERENCE")],
     purpose: Annotated[str, typer.Option(help="What for; one of the policy's purposes.")],
     home: HomeOption,
+    face: Annotated[
+        str,
+        typer.Option(
+            metavar="LEFT,TOP,RIGHT,BOTTOM",
+            help="Mark the face by hand, in pixels, where no detector finds it.",
+            show_default=False,
+        ),
+    ] = "",
     key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -24,7 +35,11 @@ def verify(
     from veilmesh_node.cli import node_api, output
 
     request = VerifyRequest(
-        photo=photo.read_bytes(), reference_id=reference_id, purpose=purpose, idempotency_key=key
+        photo=photo.read_bytes(),
+        reference_id=reference_id,
+        purpose=purpose,
+        idempotency_key=key,
+        face=_face_box(face) if face else None,
     )
     response = node_api.call(home, "Verify", request, doing="verifying")
     matched = response.outcome == OUTCOME_MATCH
@@ -44,3 +59,18 @@ def verify(
     )
     if not matched:
         raise typer.Exit(ExitCode.NO_MATCH)
+
+
+def _face_box(text: str) -> "FaceBox":
+    """Read LEFT,TOP,RIGHT,BOTTOM.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    from veilmesh.v1.node_pb2 import FaceBox
+
+    try:
+        left, top, right, bottom = (int(part) for part in text.split(","))
+    except ValueError as err:
+        raise typer.BadParameter("give four whole numbers", param_hint="--face") from err
+    return FaceBox(left=left, top=top, right=right, bottom=bottom)

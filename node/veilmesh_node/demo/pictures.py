@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
+SURROGATE_MARGIN = 0.27  # a node's surrogates show 0.6 face widths of surroundings on each side
+
+
 @dataclass(frozen=True, slots=True)
 class Retake:
     """How a picture is taken again."""
@@ -33,7 +36,7 @@ RETAKES = (
     Retake(crop=1.00, scale=1.00, tilt_deg=0.0, gamma=1.00, jpeg_quality=92),
     Retake(crop=0.92, scale=0.85, tilt_deg=2.5, gamma=0.85, jpeg_quality=80),
     Retake(crop=0.88, scale=1.20, tilt_deg=-2.0, gamma=1.15, jpeg_quality=75),
-    Retake(crop=0.95, scale=0.75, tilt_deg=1.5, gamma=1.30, jpeg_quality=70),
+    Retake(crop=0.85, scale=1.00, tilt_deg=3.0, gamma=0.75, jpeg_quality=70),
 )
 
 
@@ -80,6 +83,16 @@ def people_of(photos: Path, limit: int) -> list[Person]:
     if not found:
         raise PhotosError(f"{photos} holds no folder NAME/ with two or more pictures")
     return found
+
+
+def middle_of(surrogate: Path) -> str:
+    """Return where the face is in a surrogate picture, as LEFT,TOP,RIGHT,BOTTOM: the middle of it."""
+    from PIL import Image
+
+    with Image.open(surrogate) as picture:
+        width, height = picture.size
+    margin_x, margin_y = round(width * SURROGATE_MARGIN), round(height * SURROGATE_MARGIN)
+    return f"{margin_x},{margin_y},{width - margin_x},{height - margin_y}"
 
 
 def _take_again(original: "Image.Image", retake: Retake) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.consortium import ORGANISATIONS, Consortium, msp_id, node_id
-from veilmesh_node.demo.pictures import Person
+from veilmesh_node.demo.pictures import Person, middle_of
 from veilmesh_node.demo.report import Report
 from veilmesh_node.demo.shell import Answer, must, run
 
@@ -198,7 +198,7 @@ class Story:
 
     def _surrogate_fails(self, person: Person) -> Callable[[], tuple[bool, str]]:
         def verify() -> tuple[bool, str]:
-            answer = self._verify(self._surrogate(person), person, self._org2)
+            answer = self._verify_surrogate(person)
             return answer.exit_code is ExitCode.NO_MATCH, _outcome(answer)
 
         return verify
@@ -233,7 +233,7 @@ class Story:
         first = self._people[0]
         answers: list[Answer] = []
         while len(answers) <= ATTEMPT_LIMIT and not (answers and answers[-1].refusal):
-            answers.append(self._verify(self._surrogate(first), first, self._org2))
+            answers.append(self._verify_surrogate(first))
         held, happened = self._refused(answers[-1], "LOCKED_OUT")
         right_person = self._verify(first.pictures[1], first, self._org2)
         return held and right_person.refusal == "LOCKED_OUT", f"{happened}; even the right person"
@@ -331,9 +331,14 @@ class Story:
         nodes = must("registry", "nodes", "--home", self._org1)
         return next((str(node["status"]) for node in nodes if node["node_id"] == name), "unknown")
 
-    def _verify(self, picture: Path, person: Person, home: Path) -> Answer:
-        reference_id = self._references[person.name]
-        return run("verify", picture, "--reference", reference_id, "--purpose", PURPOSE, "--home", home)
+    def _verify(self, picture: Path, person: Person, home: Path, *options: str) -> Answer:
+        claim = ("--reference", self._references[person.name], "--purpose", PURPOSE)
+        return run("verify", picture, *claim, "--home", home, *options)
+
+    def _verify_surrogate(self, person: Person) -> Answer:
+        """Try the surrogate as org2, marking the face by hand, since no detector finds it any more."""
+        picture = self._surrogate(person)
+        return self._verify(picture, person, self._org2, "--face", middle_of(picture))
 
     def _matches(self, person: Person, picture: Path, home: Path) -> Callable[[], tuple[bool, str]]:
         def verify() -> tuple[bool, str]:

@@ -247,16 +247,30 @@ class GetSurrogateResponse(_message.Message):
     def __init__(self, cid: _Optional[str] = ..., image: _Optional[bytes] = ..., receipt: _Optional[bytes] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
-    __slots__ = ("photo", "reference_id", "purpose", "idempotency_key")
+    __slots__ = ("photo", "reference_id", "purpose", "idempotency_key", "face")
     PHOTO_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    FACE_FIELD_NUMBER: _ClassVar[int]
     photo: bytes
     reference_id: str
     purpose: str
     idempotency_key: str
-    def __init__(self, photo: _Optional[bytes] = ..., reference_id: _Optional[str] = ..., purpose: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    face: FaceBox
+    def __init__(self, photo: _Optional[bytes] = ..., reference_id: _Optional[str] = ..., purpose: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., face: _Optional[_Union[FaceBox, _Mapping]] = ...) -> None: ...
+
+class FaceBox(_message.Message):
+    __slots__ = ("left", "top", "right", "bottom")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_FIELD_NUMBER: _ClassVar[int]
+    left: int
+    top: int
+    right: int
+    bottom: int
+    def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., right: _Optional[int] = ..., bottom: _Optional[int] = ...) -> None: ...
 
 class VerifyResponse(_message.Message):
     __slots__ = ("outcome", "authentication_id", "conclusion_tx_id", "policy_version", "decider_node_id")

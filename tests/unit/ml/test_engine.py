@@ -8,8 +8,8 @@ pytest.importorskip("dlib")
 
 import cv2
 import numpy as np
-from veilmesh_ml import Engine, Face, RgbImage, dissimilarity, load_engine, model_files
-from veilmesh_ml.errors import ModelError, UnknownNameError
+from veilmesh_ml import Box, Engine, Face, RgbImage, dissimilarity, load_engine, model_files
+from veilmesh_ml.errors import ModelError, RegionError, UnknownNameError
 
 pytestmark = pytest.mark.faces
 
@@ -91,6 +91,21 @@ def test_thorough_finds_a_tilted_face_that_plain_misses(engine: Engine, astronau
         face for face in engine.detect(tilted, thorough=True) if face.box.left < 223 < face.box.right
     ]
     assert any(face.box.top < 127 < face.box.bottom for face in over_the_face)
+
+
+def test_a_marked_face_is_the_one_found_there(
+    engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face]
+) -> None:
+    found = astronaut_faces[0]
+    marked = engine.face_in(astronaut, found.box)
+    assert np.array_equal(marked.landmarks, found.landmarks)
+    assert np.array_equal(engine.encode(astronaut, [marked]), engine.encode(astronaut, [found]))
+
+
+@pytest.mark.parametrize("box", [Box(10, 10, 10, 90), Box(-1, 0, 80, 80), Box(500, 500, 513, 510)])
+def test_a_mark_outside_the_picture_is_refused(engine: Engine, astronaut: RgbImage, box: Box) -> None:
+    with pytest.raises(RegionError, match="512 x 512"):
+        engine.face_in(astronaut, box)
 
 
 def test_threads_may_share_an_engine(

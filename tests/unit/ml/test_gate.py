@@ -65,7 +65,7 @@ class TestVerdict:
     ) -> None:
         class BrokenEngine:
             name = model_digest = landmarks_digest = detector = "broken"
-            detect, align = engine.detect, engine.align
+            detect, face_in, align = engine.detect, engine.face_in, engine.align
 
             def encode(self, _image: RgbImage, faces: list[Face]) -> Features:
                 return np.full((len(faces), 128), np.nan)

@@ -52,7 +52,7 @@ from veilmesh_node.errors import (
 from veilmesh_node.journal import Journal, OnStep
 from veilmesh_node.node import Node
 from veilmesh_node.operations import Operations
-from veilmesh_node.ports import Change, EndorsedTransaction, Request, Surrogate
+from veilmesh_node.ports import Change, EndorsedTransaction, FaceBox, Request, Surrogate
 from veilmesh_node.sealing import SUITE, SealingKey
 from veilmesh_node.vault import Database, NodeKey, TemplateVault
 from veilmesh_node.verification import VerifyRequest
@@ -102,7 +102,8 @@ class MemoryFaces:
     async def encode_sample(self, photo: bytes) -> Features:
         return await self.encode_probe(photo)
 
-    async def encode_probe(self, photo: bytes) -> Features:
+    async def encode_probe(self, photo: bytes, marked: FaceBox | None = None) -> Features:
+        assert marked is None
         person, _, number = photo.decode().partition("/")
         if person == "nobody":
             raise SampleRejectedError(["no face was found"])
