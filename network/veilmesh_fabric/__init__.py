@@ -7,13 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from veilmesh_fabric.block_files import BlockFolder
     from veilmesh_fabric.calls import Deadlines, GatewayCalls
+    from veilmesh_fabric.channel_config import ChannelConfig
     from veilmesh_fabric.checkpoint import Checkpoint, Position
     from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest, SignedCommitStatusRequest
     from veilmesh_fabric.connection import certificate_hash, connect
     from veilmesh_fabric.contract import Contract, EndorsedTransaction, SubmittedTransaction
     from veilmesh_fabric.deliver import blocks
     from veilmesh_fabric.errors import (
+        BlockFilesError,
         CheckpointError,
         CommitError,
         CommitStatusError,
@@ -34,11 +37,19 @@ if TYPE_CHECKING:
     from veilmesh_fabric.identity import SigningIdentity
     from veilmesh_fabric.proposal import Proposal, SignedProposal
     from veilmesh_fabric.retry import Clock, RetryPolicy, SystemClock
+    from veilmesh_fabric.rules import Rule
     from veilmesh_fabric.signing import EcdsaSigner, Ed25519Signer, Signer, verify
     from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
+    from veilmesh_fabric.verification import ChainVerifier, verify_blocks
+    from veilmesh_fabric.verification_pool import PooledChecks
+    from veilmesh_fabric.verification_report import VerificationReport
 
 __all__ = [
+    "BlockFilesError",
+    "BlockFolder",
+    "ChainVerifier",
     "ChaincodeEvent",
+    "ChannelConfig",
     "Checkpoint",
     "CheckpointError",
     "Clock",
@@ -61,10 +72,12 @@ __all__ = [
     "GatewayError",
     "IdentityError",
     "PeerError",
+    "PooledChecks",
     "Position",
     "PreparedTransaction",
     "Proposal",
     "RetryPolicy",
+    "Rule",
     "SignatureError",
     "SignedCommitStatusRequest",
     "SignedProposal",
@@ -75,20 +88,42 @@ __all__ = [
     "SubmittedTransaction",
     "SystemClock",
     "VerificationError",
+    "VerificationReport",
     "blocks",
     "certificate_hash",
     "connect",
     "verify",
+    "verify_blocks",
 ]
 
 _EXPORTS = {
-    "calls": ("Deadlines", "GatewayCalls"),
-    "checkpoint": ("Checkpoint", "Position"),
-    "commit": ("CommitStatus", "CommitStatusRequest", "SignedCommitStatusRequest"),
-    "connection": ("certificate_hash", "connect"),
-    "contract": ("Contract", "EndorsedTransaction", "SubmittedTransaction"),
+    "block_files": ("BlockFolder",),
+    "calls": (
+        "Deadlines",
+        "GatewayCalls",
+    ),
+    "channel_config": ("ChannelConfig",),
+    "checkpoint": (
+        "Checkpoint",
+        "Position",
+    ),
+    "commit": (
+        "CommitStatus",
+        "CommitStatusRequest",
+        "SignedCommitStatusRequest",
+    ),
+    "connection": (
+        "certificate_hash",
+        "connect",
+    ),
+    "contract": (
+        "Contract",
+        "EndorsedTransaction",
+        "SubmittedTransaction",
+    ),
     "deliver": ("blocks",),
     "errors": (
+        "BlockFilesError",
         "CheckpointError",
         "CommitError",
         "CommitStatusError",
@@ -107,10 +142,32 @@ _EXPORTS = {
     "events": ("ChaincodeEvent",),
     "gateway": ("Gateway",),
     "identity": ("SigningIdentity",),
-    "proposal": ("Proposal", "SignedProposal"),
-    "retry": ("Clock", "RetryPolicy", "SystemClock"),
-    "signing": ("EcdsaSigner", "Ed25519Signer", "Signer", "verify"),
-    "transaction": ("PreparedTransaction", "SignedTransaction"),
+    "proposal": (
+        "Proposal",
+        "SignedProposal",
+    ),
+    "retry": (
+        "Clock",
+        "RetryPolicy",
+        "SystemClock",
+    ),
+    "rules": ("Rule",),
+    "signing": (
+        "EcdsaSigner",
+        "Ed25519Signer",
+        "Signer",
+        "verify",
+    ),
+    "transaction": (
+        "PreparedTransaction",
+        "SignedTransaction",
+    ),
+    "verification": (
+        "ChainVerifier",
+        "verify_blocks",
+    ),
+    "verification_pool": ("PooledChecks",),
+    "verification_report": ("VerificationReport",),
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
 
