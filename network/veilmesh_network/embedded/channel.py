@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from veilmesh_fabric.channel_config import ChannelConfig
@@ -15,6 +16,7 @@ from veilmesh_fabric.policy import (
 from veilmesh_fabric.signature_checks import SignedMessage, signature_holds
 
 _REMEMBERED_SIGNATURES = 20_000
+_REMEMBERED_IDENTITIES = 4096
 
 
 class Channel:
@@ -23,6 +25,7 @@ class Channel:
     def __init__(self, config: ChannelConfig) -> None:
         self.config = config
         self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._satisfies = lru_cache(_REMEMBERED_IDENTITIES)(self._find_satisfies)
 
     def signer(self, signed: SignedMessage, at: datetime) -> Identity:
         """Return who signed a message.
@@ -69,8 +72,11 @@ class Channel:
         self._require(APPLICATION_READERS_POLICY, identity)
 
     def _require(self, policy: str, identity: Identity) -> None:
-        if not self.config.policies.policy(policy).satisfied_by([identity]):
+        if not self._satisfies(policy, identity):
             raise IdentityError(f"{identity} does not satisfy the policy {policy}")
+
+    def _find_satisfies(self, policy: str, identity: Identity) -> bool:
+        return self.config.policies.policy(policy).satisfied_by([identity])
 
     def _remember(self, digest: bytes) -> None:
         self._good[digest] = None

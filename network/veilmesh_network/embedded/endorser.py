@@ -74,10 +74,23 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What a contract answered, and what a peer would sign for it."""
+    """What a contract answered, and what it read and wrote for it."""
 
     response: Any  # peer.Response
-    payload: bytes  # ProposalResponsePayload
+    simulation: Simulation
+    definition: Definition
+
+    def payload(self, proposal: OpenedProposal) -> bytes:
+        """Return the `ProposalResponsePayload` that a peer signs."""
+        return response_payload(
+            proposal.message,
+            self.response,
+            # As every transaction on Fabric: it holds only under the definition that it was simulated with.
+            results=self.simulation.read_write_set({LIFECYCLE: [self.definition.sequence]}),
+            chaincode_name=proposal.chaincode,
+            chaincode_version=self.definition.chaincode.version,
+            event=self.simulation.event_bytes(),
+        )
 
 
 class PeerError(Exception):
@@ -128,15 +141,16 @@ class Endorser:
             PeerError: a peer's contract refused or failed, or its result differs from the first peer's.
         """
         creator = check_proposal(proposal, self._channel, self._now())
-        results: dict[int, Simulated] = {}
+        results: dict[int, tuple[Any, bytes]] = {}  # by contract: response and payload
         responses = []
         with self._store.snapshot() as snapshot:
             _require_new(proposal, snapshot)
             for peer in peers:
                 contract = id(peer.chaincodes[proposal.chaincode])
                 if contract not in results:
-                    results[contract] = await self._simulate(proposal, creator, peer, snapshot)
-                responses.append(self._sign(peer, results[contract]))
+                    simulated = await self._simulate(proposal, creator, peer, snapshot)
+                    results[contract] = simulated.response, simulated.payload(proposal)
+                responses.append(self._sign(peer, *results[contract]))
                 if responses[-1].payload != responses[0].payload:
                     raise PeerError(peer, "ProposalResponsePayloads do not match", by_chaincode=False)
         return assemble_transaction(proposal.message, responses)
@@ -163,7 +177,10 @@ class Endorser:
             raise PeerError(peer, message, by_chaincode=False) from err
         if not 200 <= response.status < 400:
             raise _chaincode_error(peer, response.status, response.message)
-        return _simulated(proposal, simulation, response, definition)
+        answer = proposal_response_pb2.Response(
+            status=response.status, message=response.message, payload=response.payload
+        )
+        return Simulated(answer, simulation, definition)
 
     def _check_time(self, proposal: OpenedProposal, peer: Peer) -> None:
         skew = proposal.at - self._now()
@@ -176,12 +193,10 @@ class Endorser:
         )
         raise _chaincode_error(peer, refusal.code.status, refusal.to_message())
 
-    def _sign(self, peer: Peer, simulated: Simulated) -> Any:
-        answer = endorse(peer.identity, simulated.payload, simulated.response)
+    def _sign(self, peer: Peer, response: Any, payload: bytes) -> Any:
+        answer = endorse(peer.identity, payload, response)
         creator = peer.identity.creator
-        self._channel.signed_here(
-            SignedMessage(creator, answer.endorsement.signature, simulated.payload + creator)
-        )
+        self._channel.signed_here(SignedMessage(creator, answer.endorsement.signature, payload + creator))
         return answer
 
 
@@ -213,21 +228,3 @@ def _creator(identity: Identity) -> Creator:
         organizational_units=frozenset(identity.certificate.organizational_units),
         attributes=identity.certificate.attributes,
     )
-
-
-def _simulated(
-    proposal: OpenedProposal, simulation: Simulation, response: ChaincodeResponse, definition: Definition
-) -> Simulated:
-    # As every transaction on Fabric: it holds only under the definition that it was simulated with.
-    answer = proposal_response_pb2.Response(
-        status=response.status, message=response.message, payload=response.payload
-    )
-    payload = response_payload(
-        proposal.message,
-        answer,
-        results=simulation.read_write_set({LIFECYCLE: [definition.sequence]}),
-        chaincode_name=proposal.chaincode,
-        chaincode_version=definition.chaincode.version,
-        event=simulation.event_bytes(),
-    )
-    return Simulated(answer, payload)

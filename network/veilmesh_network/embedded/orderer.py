@@ -2,8 +2,9 @@
 
 A transaction is taken if its creator may write to the channel (`/Channel/Writers`), is valid now, and its
 size is within the channel's limit; nothing else is looked at, as on Fabric (`orderer/common/msgprocessor`).
-A batch is whatever has arrived while the batch before was being committed, up to the channel's limits:
-under load blocks are large, and a lone transaction waits for no timer.
+A batch is whatever has arrived while the batch before was being committed, up to the channel's limits. A
+lone transaction waits for no timer; only if the batch before held several is the next one given a moment to
+fill, since each block costs a signature and a synchronised write.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from veilmesh_fabric.wire import decode
 
 from veilmesh_network.embedded.channel import Channel
 
+_GATHER_PER_TRANSACTION_S = 0.002  # of the batch before: what a block costs, roughly
+_LONGEST_GATHER_S = 0.02
 _MAX_WAITING = 10_000  # transactions; a client is told to come back, rather than the process to grow
 
 
@@ -42,6 +45,7 @@ class Orderer:
         self._now = now
         self._waiting: deque[bytes] = deque()
         self._arrived = asyncio.Event()
+        self._last_batch = 0
         self._closed = False
 
     def take(self, envelope: Any) -> None:
@@ -67,6 +71,8 @@ class Orderer:
         """Wait until something has arrived; return it, in order. Empty only after `close`."""
         await self._arrived.wait()
         limits = self._channel.config.orderer
+        if self._last_batch > 1 and len(self._waiting) < limits.max_message_count and not self._closed:
+            await asyncio.sleep(min(self._last_batch * _GATHER_PER_TRANSACTION_S, _LONGEST_GATHER_S))
         batch: list[bytes] = []
         size = 0
         while self._waiting and len(batch) < limits.max_message_count:
@@ -76,6 +82,7 @@ class Orderer:
             batch.append(self._waiting.popleft())
         if not self._waiting and not self._closed:
             self._arrived.clear()
+        self._last_batch = len(batch)
         return batch
 
     def close(self) -> None:
