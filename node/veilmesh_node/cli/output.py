@@ -38,7 +38,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         drawn.add_column(column, no_wrap=not results.is_terminal)
     for row in rows:
         drawn.add_row(*row)
-    results.print(drawn, width=None if results.is_terminal else _WIDE)
+    console = results if results.is_terminal else Console(highlight=False, width=_WIDE)
+    console.print(drawn)
 
 
 def fields(title: str, values: Mapping[str, Any]) -> None:
