@@ -1,6 +1,7 @@
 """The load of `bench.py`, in a process of its own.
 
-`python -m veilmesh_network.bench_load NET SUBMITS LONE EVALUATES CONCURRENCY` prints one JSON document: `submit_per_s`, `lone_submit_p50_ms`, `evaluate_per_s`, `blocks`.
+`python -m veilmesh_network.bench_load NET SUBMITS LONE EVALUATES CONCURRENCY` prints one JSON document:
+`submit_per_s`, `lone_submit_p50_ms`, `evaluate_per_s`, `blocks`.
 """
 
 import asyncio

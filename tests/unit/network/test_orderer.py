@@ -1,0 +1,151 @@
+"""Which transactions are taken, and how they are cut into batches."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from veilmesh_fabric import SigningIdentity
+from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_network.certificates import NodeRole
+from veilmesh_network.embedded.channel import Channel
+from veilmesh_network.embedded.lifecycle import definition_transaction
+from veilmesh_network.embedded.orderer import Orderer, OrderingError
+from veilmesh_network.genesis import ChannelProfile, Consenter, genesis_block
+from veilmesh_network.organisation import Organisation
+
+_MAX_COUNT, _PREFERRED_BYTES, _LARGEST = 4, 40_000, 60_000
+
+
+class Setup:
+    """A channel of one member and an auditor, with small limits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.member = Organisation.create(folder / "org1", "Org1MSP", "org1.example.com")
+        self.auditor = Organisation.create(folder / "audit", "AuditMSP", "audit.example.com")
+        orderer = Organisation.create(folder / "orderer", "OrdererMSP", "example.com")
+        tls = orderer.tls.issue_tls("orderer.example.com").certificate_pem
+        profile = ChannelProfile(
+            channel="veilmesh",
+            members=[self.member],
+            auditors=[self.auditor],
+            orderer=orderer,
+            consenter=Consenter("127.0.0.1", 7050, tls),
+            max_message_count=_MAX_COUNT,
+            preferred_max_bytes=_PREFERRED_BYTES,
+            absolute_max_bytes=_LARGEST,
+        )
+        block = genesis_block(profile).SerializeToString(deterministic=True)
+        self.channel = Channel(ChannelConfig.from_block(block))
+        self.client = self.signer(self.member, "client")
+        self.peer = SigningIdentity.from_msp_folder(
+            self.member.issue("peer", role=NodeRole.PEER).msp_dir, "Org1MSP"
+        )
+
+    def signer(self, organisation: Organisation, name: str) -> SigningIdentity:
+        files = organisation.issue(name, role=NodeRole.CLIENT)
+        return SigningIdentity.from_msp_folder(files.msp_dir, organisation.msp_id)
+
+    def envelope(
+        self, creator: SigningIdentity | None = None, *, channel: str = "veilmesh", name: str = "kv"
+    ) -> Any:
+        """Return a signed transaction; its size grows with the chaincode's name."""
+        return definition_transaction(
+            name,
+            "1.0",
+            channel=channel,
+            creator=creator or self.client,
+            endorsers=[self.peer],
+            at=datetime.now(UTC),
+        )
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    return Setup(tmp_path_factory.mktemp("orderer"))
+
+
+@pytest.fixture
+def orderer(setup: Setup) -> Orderer:
+    return Orderer(setup.channel, lambda: datetime.now(UTC))
+
+
+async def test_a_lone_transaction_waits_for_nothing(setup: Setup, orderer: Orderer) -> None:
+    batch = asyncio.ensure_future(orderer.batch())
+    await asyncio.sleep(0)
+    assert not batch.done()
+    envelope = setup.envelope()
+    orderer.take(envelope)
+    for _ in range(3):  # turns of the event loop; no time passes
+        await asyncio.sleep(0)
+    assert batch.done()
+    assert batch.result() == [envelope.SerializeToString()]
+
+
+async def test_a_batch_holds_no_more_than_the_channel_says(setup: Setup, orderer: Orderer) -> None:
+    envelopes = [setup.envelope() for _ in range(_MAX_COUNT + 2)]
+    for envelope in envelopes:
+        orderer.take(envelope)
+    batches = [await orderer.batch(), await orderer.batch()]
+    assert [len(batch) for batch in batches] == [_MAX_COUNT, 2]
+    assert [*batches[0], *batches[1]] == [envelope.SerializeToString() for envelope in envelopes]
+
+
+async def test_a_batch_is_no_larger_than_preferred(setup: Setup, orderer: Orderer) -> None:
+    large = setup.envelope(name="x" * 1600)
+    assert _PREFERRED_BYTES / 3 < large.ByteSize() < _PREFERRED_BYTES / 2
+    for _ in range(3):
+        orderer.take(large)
+    assert [len(await orderer.batch()), len(await orderer.batch())] == [2, 1]
+
+
+async def test_what_was_taken_can_be_fetched_after_the_end(setup: Setup, orderer: Orderer) -> None:
+    orderer.take(setup.envelope())
+    orderer.close()
+    assert len(await orderer.batch()) == 1
+    assert await orderer.batch() == []
+    with pytest.raises(OrderingError, match="is stopping") as refused:
+        orderer.take(setup.envelope())
+    assert refused.value.status == "SERVICE_UNAVAILABLE"
+
+
+def _refused(orderer: Orderer, envelope: Any) -> tuple[str, str]:
+    with pytest.raises(OrderingError) as refused:
+        orderer.take(envelope)
+    return refused.value.status, str(refused.value)
+
+
+def test_who_may_not_write(setup: Setup, orderer: Orderer) -> None:
+    reader = setup.envelope(setup.signer(setup.auditor, "reader"))
+    status, said = _refused(orderer, reader)
+    assert status == "FORBIDDEN"
+    assert said.endswith("does not satisfy the policy /Channel/Writers: permission denied")
+
+
+def test_a_signature_that_does_not_hold(setup: Setup, orderer: Orderer) -> None:
+    envelope = setup.envelope()
+    envelope.signature = setup.client.sign(b"something else")
+    assert _refused(orderer, envelope)[0] == "FORBIDDEN"
+
+
+def test_a_creator_that_has_expired(setup: Setup) -> None:
+    late = Orderer(setup.channel, lambda: datetime.now(UTC) + timedelta(days=400))
+    status, said = _refused(late, setup.envelope())
+    assert (status, "expired" in said) == ("FORBIDDEN", True)
+
+
+def test_another_channel(setup: Setup, orderer: Orderer) -> None:
+    assert _refused(orderer, setup.envelope(channel="other"))[0] == "NOT_FOUND"
+
+
+def test_too_large(setup: Setup, orderer: Orderer) -> None:
+    status, said = _refused(orderer, setup.envelope(name="x" * 20_000))
+    assert status == "BAD_REQUEST"
+    assert f"exceeds maximum allowed {_LARGEST} bytes" in said
+
+
+def test_bytes_that_are_no_transaction(setup: Setup, orderer: Orderer) -> None:
+    envelope = setup.envelope()
+    envelope.payload = b"\xff" + envelope.payload
+    assert _refused(orderer, envelope)[0] == "BAD_REQUEST"
