@@ -4,7 +4,7 @@ They ask the organisation's own node (`[node]` in the home's `client.toml`), whi
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,13 +49,7 @@ def enrol(
 
     from veilmesh_node.cli import node_api
 
-    request = EnrolRequest(
-        photos=[path.read_bytes() for path in photos],
-        consent=consent.read_bytes() if consent else b"",
-        anonymizer=anonymizer,
-        retention_s=retention_days * SECONDS_PER_DAY,
-        idempotency_key=key,
-    )
+    request = EnrolRequest(**_sample(photos, consent, anonymizer, retention_days, key))
     response = node_api.call(home, "Enrol", request, doing="enrolling")
     _keep(home, response, receipt, surrogate)
     _show_reference(response.reference, response.tx_id, as_json=as_json)
@@ -79,12 +73,7 @@ def update(
     from veilmesh_node.cli import node_api
 
     request = UpdateRequest(
-        reference_id=reference_id,
-        photos=[path.read_bytes() for path in photos],
-        consent=consent.read_bytes() if consent else b"",
-        anonymizer=anonymizer,
-        retention_s=retention_days * SECONDS_PER_DAY,
-        idempotency_key=key,
+        reference_id=reference_id, **_sample(photos, consent, anonymizer, retention_days, key)
     )
     response = node_api.call(home, "Update", request, doing="updating")
     _keep(home, response, receipt, surrogate)
@@ -191,6 +180,19 @@ def list_references(
         ),
         as_json=as_json,
     )
+
+
+def _sample(
+    photos: list[Path], consent: Path | None, anonymizer: str, retention_days: int, key: str
+) -> dict[str, Any]:
+    """Return what an enrolment and an update have in common."""
+    return {
+        "photos": [path.read_bytes() for path in photos],
+        "consent": consent.read_bytes() if consent else b"",
+        "anonymizer": anonymizer,
+        "retention_s": retention_days * SECONDS_PER_DAY,
+        "idempotency_key": key,
+    }
 
 
 def _keep(
