@@ -1,4 +1,4 @@
-"""The measurement itself: that it runs whole on a small size, counts what it did, and leaves nothing running."""
+"""The measurement itself: it runs whole on a small size, counts what it did, and leaves nothing running."""
 
 from veilmesh_network.bench import BenchSize, bench_ledger
 
