@@ -161,7 +161,7 @@ class LedgerStore:
     @property
     def height(self) -> int:
         """The number of committed blocks."""
-        with self.snapshot_connection() as connection:
+        with self._reader() as connection:
             (last,) = connection.execute("SELECT max(number) FROM blocks").fetchone()
         return 0 if last is None else int(last) + 1
 
@@ -171,14 +171,14 @@ class LedgerStore:
         Raises:
             KeyError: there is none of that number.
         """
-        with self.snapshot_connection() as connection:
+        with self._reader() as connection:
             row = connection.execute("SELECT block FROM blocks WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
         return bytes(row[0])
 
     def header_hash(self, number: int) -> bytes:
-        with self.snapshot_connection() as connection:
+        with self._reader() as connection:
             row = connection.execute("SELECT header_hash FROM blocks WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
@@ -187,11 +187,11 @@ class LedgerStore:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Give a view that does not change until the context ends. Several may be open."""
-        with self.snapshot_connection() as connection:
+        with self._reader() as connection:
             yield Snapshot(connection)
 
     @contextmanager
-    def snapshot_connection(self) -> Iterator[sqlite3.Connection]:
+    def _reader(self) -> Iterator[sqlite3.Connection]:
         connection = self._idle.pop() if self._idle else self._connect()
         connection.execute("BEGIN")
         try:
