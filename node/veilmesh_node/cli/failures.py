@@ -151,11 +151,15 @@ _EXIT_CODE_OF_STATUS = {
 
 
 def _node(err: Exception) -> Failure | None:
+    from veilmesh_chaincode.records.refusals import RefusalCode
+
     from veilmesh_node import errors
     from veilmesh_node.cli.node_api import NodeCallError
 
     if isinstance(err, NodeCallError):
         exit_code = _EXIT_CODE_OF_STATUS.get(err.status, ExitCode.FAILED)
+        if err.detail.code in {code.value for code in RefusalCode}:
+            exit_code = ExitCode.REFUSED  # by the ledger, whose word the node passes on
         hint = err.detail.hint
         if not err.detail.code and exit_code is ExitCode.UNAVAILABLE:
             hint = "is the node up? `veilmesh node start` starts it"

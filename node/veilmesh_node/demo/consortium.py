@@ -18,6 +18,7 @@ from veilmesh_node.demo.shell import CommandFailedError, must, run
 
 ORGANISATIONS = ("org1", "org2", "org3")
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 
 
@@ -94,6 +95,12 @@ class Consortium:
         last = "\n".join(self._log(home).read_text(errors="replace").splitlines()[-5:])
         raise CommandFailedError(f"the node of {home} does not answer:\n{last}")
 
+    def stop_node(self, home: Path) -> None:
+        """End the node of `home`, gently."""
+        process = self.nodes.pop(home.name)
+        process.terminate()
+        _ended(process)
+
     def _log(self, home: Path) -> Path:
         return self.folder / f"{home.name}.log"
 
@@ -102,14 +109,19 @@ class Consortium:
         for process in self.nodes.values():
             process.terminate()
         for process in self.nodes.values():
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _ended(process)
         self.nodes.clear()
         if self.network.exists():
             run("network", "down", "--dir", self.network)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that was told to end has done so; insist after a while."""
+    try:
+        process.wait(timeout=STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _passphrase_file(home: Path) -> Path:

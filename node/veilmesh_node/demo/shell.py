@@ -21,6 +21,7 @@ class Answer:
     command: str
     exit_code: ExitCode
     document: Any  # of --json; None where a command printed none
+    said: str  # on stderr
 
     @property
     def refusal(self) -> str:
@@ -37,20 +38,21 @@ class CommandFailedError(RuntimeError):
     """A command that the story needs to go on did not end well."""
 
 
-def run(*words: str | int | Path) -> Answer:
-    """Run `veilmesh WORDS... --json`."""
+def run(*words: str | int | Path, as_json: bool = True) -> Answer:
+    """Run `veilmesh WORDS... --json`; a few commands have no result, and so no `--json`."""
     from veilmesh_node.cli.main import main
 
     arguments = [str(word) for word in words]
-    stdout = io.StringIO()
+    stdout, stderr = io.StringIO(), io.StringIO()
     exit_code = ExitCode.OK
-    with redirect_stdout(stdout), redirect_stderr(io.StringIO()):
+    with redirect_stdout(stdout), redirect_stderr(stderr):
         try:
-            main([*arguments, "--json"])
+            main([*arguments, "--json"] if as_json else arguments)
         except SystemExit as leaving:
             exit_code = ExitCode(int(leaving.code or 0))
     text = stdout.getvalue()
-    return Answer("veilmesh " + " ".join(arguments), exit_code, json.loads(text) if text else None)
+    document = json.loads(text) if text and as_json else None
+    return Answer("veilmesh " + " ".join(arguments), exit_code, document, stderr.getvalue())
 
 
 def must(*words: str | int | Path) -> Any:
