@@ -66,6 +66,7 @@ class ExchangeClient:
         pinned = await fetch_pinned(
             node.endpoint,
             node.tls_certificate_sha256,
+            whose=node.node_id,
             own_certificate=self._certificate,
             own_key=self._key,
         )

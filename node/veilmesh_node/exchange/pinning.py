@@ -27,13 +27,14 @@ class PinnedCertificate:
 
 
 async def fetch_pinned(
-    endpoint: str, certificate_sha256: str, *, own_certificate: Path, own_key: Path
+    endpoint: str, certificate_sha256: str, *, whose: str, own_certificate: Path, own_key: Path
 ) -> PinnedCertificate:
     """Return the certificate that the node at `endpoint` shows, if it is the one named.
 
     Args:
         endpoint: host:port, an IPv6 host in brackets.
         certificate_sha256: what the ledger says, of the DER certificate, hex.
+        whose: the node's id, for messages.
         own_certificate: shown in return, since nodes do not talk to strangers; PEM.
         own_key: its key.
 
@@ -41,9 +42,14 @@ async def fetch_pinned(
         PeerUnavailableError: nobody answers there.
         PeerCertificateError: somebody else does.
     """
-    certificate_der = await _shown_at(endpoint, own_certificate, own_key)
+    try:
+        certificate_der = await _shown_at(endpoint, own_certificate, own_key)
+    except (OSError, TimeoutError, ssl.SSLError) as err:
+        raise PeerUnavailableError(f"node {whose} does not answer at {endpoint}: {err}") from err
     if sha256(certificate_der).hexdigest() != certificate_sha256:
-        raise PeerCertificateError(f"{endpoint} shows another certificate than the ledger names")
+        raise PeerCertificateError(
+            f"{endpoint} shows another certificate than the one that the ledger names for node {whose}"
+        )
     return PinnedCertificate(
         ssl.DER_cert_to_PEM_cert(certificate_der).encode(), _server_name(certificate_der)
     )
@@ -56,11 +62,8 @@ async def _shown_at(endpoint: str, own_certificate: Path, own_key: Path) -> byte
     context.load_cert_chain(own_certificate, own_key)
     context.set_alpn_protocols(["h2"])
     host, _, port = endpoint.rpartition(":")
-    try:
-        async with asyncio.timeout(FETCH_WITHIN_S):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
-    except (OSError, TimeoutError, ssl.SSLError) as err:
-        raise PeerUnavailableError(f"{endpoint} does not answer: {err}") from err
+    async with asyncio.timeout(FETCH_WITHIN_S):
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
     certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     with contextlib.suppress(OSError, ssl.SSLError):

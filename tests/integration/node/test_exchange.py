@@ -185,12 +185,12 @@ async def test_a_peer_that_calls_too_often_is_slowed_down(org1: LiveNode, org3: 
 async def test_only_the_certificate_that_the_ledger_names_is_trusted(org1: LiveNode, org2: LiveNode) -> None:
     endpoint, digest = org1.config.exchange_endpoint, org1.home.tls_certificate_sha256()
     keys = {"own_certificate": org2.home.tls_certificate, "own_key": org2.home.tls_key}
-    pinned = await fetch_pinned(endpoint, digest, **keys)
+    pinned = await fetch_pinned(endpoint, digest, whose="org1-node", **keys)
     assert pinned.server_name == "org1-node.org1.example.com"
     with pytest.raises(PeerCertificateError, match=endpoint):
-        await fetch_pinned(endpoint, org2.home.tls_certificate_sha256(), **keys)
+        await fetch_pinned(endpoint, org2.home.tls_certificate_sha256(), whose="org2-node", **keys)
     with pytest.raises(PeerUnavailableError):
-        await fetch_pinned("127.0.0.1:1", digest, **keys)
+        await fetch_pinned("127.0.0.1:1", digest, whose="org1-node", **keys)
 
 
 async def test_a_node_is_found_by_its_ledger_record(org2: LiveNode) -> None:
