@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        leaving = app(words, standalone_mode=False)  # the code of a `typer.Exit`, or None
+        leaving = app(words, prog_name="veilmesh", standalone_mode=False)  # the code of a `typer.Exit`, or None
     except Exception as err:
         from veilmesh_node.cli.failures import report
 

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
@@ -37,7 +38,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for column in columns:
         drawn.add_column(column, no_wrap=not results.is_terminal)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))
     console = results if results.is_terminal else Console(highlight=False, width=_WIDE)
     console.print(drawn)
 
