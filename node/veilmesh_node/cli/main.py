@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        leaving = app(words, prog_name="veilmesh", standalone_mode=False)  # the code of a `typer.Exit`, or None
+        # What it returns is the code of a `typer.Exit`, or None.
+        leaving = app(words, prog_name="veilmesh", standalone_mode=False)
     except Exception as err:
         from veilmesh_node.cli.failures import report
 
