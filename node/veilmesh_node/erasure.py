@@ -1,13 +1,14 @@
 """Erase a reference: template, data key and salts at once, then the ledger's word for it, then the surrogate.
 
-    started      the idempotency key is claimed; the ledger was asked whether the reference may be erased
+    started      the idempotency key is claimed
     destroyed    the vault holds nothing of it; what the ledger holds of it is meaningless from here on
     endorsed     the transaction may have been sent
     committed    the ledger's record is a tombstone
     done         the surrogate is removed
 
-What is destroyed stays destroyed, so from then on an erasure only goes forward, however long the ledger is
-away.
+A template in our vault is ours to destroy, so that is not made to wait for a ledger that is away; only
+where there is none is the ledger asked first. What is destroyed stays destroyed, so from then on an erasure
+only goes forward, however long the ledger is away.
 """
 
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class Erasure:
                     again=Step.DESTROYED,
                 )
             case Step.COMMITTED:
-                self._remove_surrogate(operation)
+                self._remove_surrogates(operation)
                 return Transition(DONE)
         raise AssertionError(f"step {operation.step} does not advance")
 
@@ -93,16 +94,19 @@ class Erasure:
         """Nothing is destroyed yet where this is called."""
 
     async def _destroy(self, operation: Operation) -> Transition:
-        reference = await self._env.ledger.reference(operation.subject)
-        self._check_erasable(reference)
+        cids = self._env.vault.surrogates(operation.subject)
+        if not cids:
+            reference = await self._env.ledger.reference(operation.subject)
+            self._check_erasable(reference)
+            cids = [reference.surrogate_cid]
         return Transition(
             Step.DESTROYED,
-            {"cid": reference.surrogate_cid},
+            {"cids": cids},
             effect=lambda: self._env.vault.destroy(operation.subject),
         )
 
     def _check_erasable(self, reference: Reference) -> None:
-        """Refuse before anything is destroyed what the ledger would refuse after."""
+        """Refuse at once what the ledger would refuse."""
         if reference.owner_msp_id != self._env.msp_id:
             raise Refusal(
                 RefusalCode.NOT_OWNER,
@@ -113,7 +117,7 @@ class Erasure:
                 RefusalCode.REFERENCE_NOT_ACTIVE, f"reference {reference.reference_id} is erased already"
             )
 
-    def _remove_surrogate(self, operation: Operation) -> None:
-        cid = operation.state["cid"]
-        if not self._env.vault.uses_content(cid, besides=(operation.subject, 0)):
-            self._env.content.remove(cid)
+    def _remove_surrogates(self, operation: Operation) -> None:
+        for cid in operation.state["cids"]:
+            if not self._env.vault.uses_content(cid, besides=(operation.subject, 0)):
+                self._env.content.remove(cid)

@@ -57,6 +57,7 @@ class Operations:
         self._journal = journal
         self._procedures: dict[Kind, Procedure] = {}
         self._running: dict[str, asyncio.Task[Operation]] = {}
+        self._complaints: dict[str, str] = {}  # the last one of each waiting operation
 
     @property
     def journal(self) -> Journal:
@@ -93,7 +94,7 @@ class Operations:
             try:
                 await self.run(operation)
             except (NodeError, Refusal) as err:
-                _log.warning("operation %s (%s): %s", operation_id, operation.kind, err)
+                self._complain(operation, err)
             except Exception:  # noqa: BLE001 - a defect in one operation must not keep the others waiting
                 _log.exception("operation %s (%s) failed", operation_id, operation.kind)
         return sum(not self.is_running(operation.operation_id) for operation in self._journal.unfinished())
@@ -115,6 +116,7 @@ class Operations:
         except Exception as err:
             await self._give_up(procedure, operation.operation_id, err)
             raise
+        self._complaints.pop(operation.operation_id, None)
         _log.info("operation %s (%s) is done", operation.operation_id, operation.kind)
         return operation
 
@@ -125,7 +127,7 @@ class Operations:
             return
         waits = isinstance(err, LedgerUnavailableError | LedgerConflictError)
         if (waits and procedure.can_go_on(operation)) or not procedure.can_undo(operation):
-            _log.warning("operation %s waits at %s: %s", operation_id, operation.step, err)
+            self._complain(operation, err)
             if isinstance(err, LedgerError):
                 err.operation_id = operation_id
             return
@@ -134,8 +136,15 @@ class Operations:
         except (NodeError, Refusal) as undo_err:
             _log.warning("operation %s (%s) is not undone yet: %s", operation_id, operation.kind, undo_err)
 
+    def _complain(self, operation: Operation, err: Exception) -> None:
+        """Log why an operation cannot go on, once and not with every attempt."""
+        if self._complaints.get(operation.operation_id) != str(err):
+            self._complaints[operation.operation_id] = str(err)
+            _log.warning("operation %s waits at %s: %s", operation.operation_id, operation.step, err)
+
     async def _undo(self, procedure: Procedure, operation: Operation) -> None:
         self._journal.undo(operation, await procedure.undo(operation))
+        self._complaints.pop(operation.operation_id, None)
         _log.info(
             "operation %s (%s) was undone at %s", operation.operation_id, operation.kind, operation.step
         )

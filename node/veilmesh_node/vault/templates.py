@@ -178,6 +178,11 @@ class TemplateVault:
                 surrogate_cid=row["surrogate_cid"],
             )
 
+    def surrogates(self, reference_id: str) -> list[str]:
+        """The content ids of a reference's surrogates; none where the vault does not hold it."""
+        query = "SELECT surrogate_cid FROM templates WHERE reference_id = ? ORDER BY version"
+        return [row["surrogate_cid"] for row in self._database.rows(query, (reference_id,))]
+
     def uses_content(self, cid: str, *, besides: tuple[str, int]) -> bool:
         """Whether any template, pending or active, has this surrogate, but for one reference's version."""
         query = (

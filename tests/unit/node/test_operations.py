@@ -31,6 +31,7 @@ from veilmesh_node.errors import (
     ProbeReplayedError,
     ReceiptError,
     SampleRejectedError,
+    StorageFullError,
 )
 from veilmesh_node.journal import Kind
 from veilmesh_node.ports import OPEN_AUTHENTICATION
@@ -532,6 +533,49 @@ async def test_receipts_are_for_allowed_methods_and_not_for_nothing(org1: Memory
     assert caught.value.code is RefusalCode.METHOD_NOT_ALLOWED
     with pytest.raises(InvalidRequestError):
         await org1.node.releasing.issue([], idempotency_key="")
+
+
+async def test_a_full_disk_leaves_nothing_half_done(org1: MemoryNode, reference: Reference) -> None:
+    assert org1.database is not None
+    (pages,) = org1.database.rows("PRAGMA page_count")
+    (free,) = org1.database.rows("PRAGMA freelist_count")
+    org1.database.rows(f"PRAGMA max_page_count = {pages[0] + 1 - free[0]}")
+
+    async def enrol_many() -> None:
+        for number in range(100):
+            await org1.node.enrolment.enrol(enrol_request(photo(f"person-{number}")))
+
+    with pytest.raises(StorageFullError):
+        await enrol_many()
+    org1.database.rows("PRAGMA max_page_count = 1000000")
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+    assert reference.surrogate_cid in set(org1.content.ids())
+
+
+async def test_erasure_destroys_even_while_the_ledger_is_away(org1: MemoryNode, reference: Reference) -> None:
+    org1.ledger.down = True
+    with pytest.raises(LedgerUnavailableError) as caught:
+        await org1.node.erasure.erase(reference.reference_id, idempotency_key="")
+    assert list(org1.vault.stored()) == []
+    (waiting,) = org1.journal.unfinished()
+    assert caught.value.operation_id == waiting.operation_id
+    org1.ledger.down = False
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
+
+
+async def test_status_tells_how_it_is(org1: MemoryNode, reference: Reference) -> None:
+    report = await org1.node.status.report()
+    assert (report.registration, report.policy_version, report.reference_count) == ("active", 1, 1)
+    assert report.disagreements == []
+    org1.ledger.down = True
+    with pytest.raises(LedgerUnavailableError):
+        await org1.node.revocation.revoke(reference.reference_id, "compromised", idempotency_key="")
+    report = await org1.node.status.report()
+    assert not report.ledger_reachable
+    assert report.disagreements is None
+    assert [(operation.kind, running) for operation, running in report.unfinished] == [(Kind.REVOKE, False)]
 
 
 async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> None:
