@@ -28,9 +28,16 @@ class Agreement:
     async def check(self) -> list[Disagreement]:
         """Compare; an empty list means that all agree.
 
+        An operation that comes to its end while we look can pass for a disagreement, so what was seen once is
+        looked for again.
+
         Raises:
             LedgerUnavailableError: the ledger cannot be asked.
         """
+        seen = await self._look()
+        return [each for each in await self._look() if each in seen] if seen else []
+
+    async def _look(self) -> list[Disagreement]:
         recorded = await self._recorded()
         busy = {operation.subject for operation in self._env.journal.unfinished()}
         stored = {template.reference_id: template for template in self._env.vault.stored()}

@@ -13,6 +13,7 @@ from veilmesh_chaincode.records.authentication import (
 from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
 from veilmesh_chaincode.records.policy import ExchangeMode
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_node.agreement import Disagreement
 from veilmesh_node.deciding import SubmittedProbe
 from veilmesh_node.domain import receipt as receipts
 from veilmesh_node.domain.commitment import commit_input, commit_probe, new_salt
@@ -576,6 +577,20 @@ async def test_status_tells_how_it_is(org1: MemoryNode, reference: Reference) ->
     assert not report.ledger_reachable
     assert report.disagreements is None
     assert [(operation.kind, running) for operation, running in report.unfinished] == [(Kind.REVOKE, False)]
+
+
+async def test_what_is_seen_once_is_no_disagreement(
+    org1: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passing, lasting = Disagreement("a", "was under way"), Disagreement("b", "is so")
+    looks = iter([[passing, lasting], [lasting], []])
+
+    async def look() -> list[Disagreement]:
+        return next(looks)
+
+    monkeypatch.setattr(org1.node.agreement, "_look", look)
+    assert await org1.node.agreement.check() == [lasting]
+    assert await org1.node.agreement.check() == []
 
 
 async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> None:
