@@ -1,0 +1,98 @@
+"""The face library behind its port: what is enrolled, compared and released, and what is not."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from veilmesh_node.domain.decision import decide
+from veilmesh_node.errors import SampleRejectedError, SurrogateRefusedError
+from veilmesh_node.faces import MlFaces
+
+from tests.unit.chaincode.consortium import TERMS
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from veilmesh_ml.anonymizers import AnonymizedImage
+
+pytestmark = pytest.mark.faces
+
+ALLOWED = TERMS.replace(threshold_micro=600_000, anonymizers=["mask", "pixelate"])
+
+
+@pytest.fixture(scope="module")
+def faces() -> Iterator[MlFaces]:
+    pytest.importorskip("dlib", reason="install the [faces] extra")
+    loaded = MlFaces()
+    yield loaded
+    loaded.close()
+
+
+def picture(change: "Callable[[Image.Image], Image.Image]" = lambda image: image) -> bytes:
+    """Return a PNG of the astronaut, changed."""
+    from PIL import Image
+    from skimage import data
+
+    portrait = data.astronaut()  # type: ignore[no-untyped-call]  # no annotations
+    stream = BytesIO()
+    change(Image.fromarray(portrait)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def side_by_side(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    both = Image.new("RGB", (2 * image.width, image.height))
+    both.paste(image, (0, 0))
+    both.paste(image, (image.width, 0))
+    return both
+
+
+def test_pictures_of_one_person_match(faces: MlFaces) -> None:
+    sample = asyncio.run(faces.encode_sample(picture()))
+    probe = asyncio.run(faces.encode_probe(picture(lambda image: image.rotate(3).convert("L"))))
+    assert decide(sample.dissimilarity(probe), 600_000).value == "match"
+
+
+@pytest.mark.parametrize(
+    ("photo", "reason"),
+    [
+        (lambda: b"no picture", "not a picture"),
+        (lambda: picture(lambda image: image.crop((0, 300, 100, 400))), "no face was found"),
+        (lambda: picture(side_by_side), "2 faces were found"),
+        (lambda: picture(lambda image: image.resize((230, 230))), "too small"),
+    ],
+    ids=["no picture", "no face", "two faces", "too small"],
+)
+def test_what_cannot_be_enrolled(faces: MlFaces, photo: Callable[[], bytes], reason: str) -> None:
+    with pytest.raises(SampleRejectedError, match=reason):
+        asyncio.run(faces.encode_sample(photo()))
+
+
+def test_a_surrogate_shows_the_face_alone_and_unrecognisable(faces: MlFaces) -> None:
+    surrogate = asyncio.run(faces.release(picture(), ["mask"], ALLOWED))
+    assert surrogate.anonymizer == "mask"
+    assert surrogate.gate_model_digest == faces.model_digest
+    from PIL import Image
+
+    with Image.open(BytesIO(surrogate.image)) as image:
+        assert image.format == "PNG"
+        assert image.width * image.height < 512 * 512 / 4
+    with pytest.raises(SampleRejectedError):
+        asyncio.run(faces.encode_probe(surrogate.image))
+
+
+def test_what_the_policy_does_not_allow_is_not_released_in_its_stead(
+    faces: MlFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veilmesh_ml.gate import GateVerdict, ReleaseGate
+
+    def judge(gate: ReleaseGate, anonymized: "AnonymizedImage", *_: object) -> GateVerdict:
+        return GateVerdict(anonymized.method, gate.level, gate.threshold_dissimilarity, ())
+
+    monkeypatch.setattr(ReleaseGate, "judge", judge)
+    monkeypatch.setattr(GateVerdict, "passed", property(lambda verdict: verdict.method == "mask"))
+    only_pixelate = ALLOWED.replace(anonymizers=["pixelate"])
+    with pytest.raises(SurrogateRefusedError, match="only mask passed"):
+        asyncio.run(faces.release(picture(), ["pixelate"], only_pixelate))
