@@ -39,7 +39,7 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("demo") / "kept"
     done = subprocess.run(
-        [sys.executable, "-m", "veilmesh_node.cli", "demo", "--keep", folder, "--json"],
+        [sys.executable, "-m", "veilmesh_node", "demo", "--keep", folder, "--json"],
         capture_output=True,
         text=True,
         check=False,

@@ -182,10 +182,6 @@ def _network(err: Exception) -> Failure | None:
 
 
 def _faces(err: Exception) -> Failure | None:
-    from veilmesh_ml.errors import MlError
-
-    if isinstance(err, MlError):
-        return Failure(ExitCode.FAILED, type(err).__name__.removesuffix("Error").upper(), str(err), err.hint)
     if isinstance(err, ModuleNotFoundError) and err.name in {"numpy", "cv2", "dlib", "PIL", "skimage"}:
         return Failure(
             ExitCode.FAILED,
@@ -193,6 +189,12 @@ def _faces(err: Exception) -> Failure | None:
             f"the face library is not installed ({err.name} is missing)",
             "install it with: pip install 'veilmesh[faces]'",
         )
+    if "veilmesh_ml" not in sys.modules:
+        return None  # nothing of it was used, and a base install could not even import it
+    from veilmesh_ml.errors import MlError
+
+    if isinstance(err, MlError):
+        return Failure(ExitCode.FAILED, type(err).__name__.removesuffix("Error").upper(), str(err), err.hint)
     return None
 
 

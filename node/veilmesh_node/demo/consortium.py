@@ -70,7 +70,7 @@ class Consortium:
         with self._log(home).open("ab") as stream:
             self.nodes[home.name] = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "veilmesh_node.cli", "node", "start", "--home", str(home)),
+                    *(sys.executable, "-m", "veilmesh_node", "node", "start", "--home", str(home)),
                     *("--passphrase-file", str(_passphrase_file(home))),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -124,18 +124,16 @@ class LiveNode:
     def passphrase_file(self) -> Path:
         return self.home.folder.parent / f"{self.name}.passphrase"
 
-    def launch(self, module: str = "veilmesh_node", *arguments: str) -> None:
-        """Start the process, and do not wait for it."""
-        command = [sys.executable, "-m", module, "--home", str(self.home.folder)]
-        command += ["--passphrase-file", str(self.passphrase_file), *arguments]
+    def launch(self, *command: str) -> None:
+        """Start the process, by `veilmesh node start` where no other command is given; do not wait for it."""
+        words = [sys.executable, "-m", *(command or ("veilmesh_node", "node", "start"))]
+        words += ["--home", str(self.home.folder), "--passphrase-file", str(self.passphrase_file)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def start(self, module: str = "veilmesh_node", *arguments: str) -> None:
+    def start(self, *command: str) -> None:
         """Start the process and return when its API answers."""
-        self.launch(module, *arguments)
+        self.launch(*command)
         asyncio.run(self.wait_until_answering())
 
     async def wait_until_answering(self) -> node_pb2.GetStatusResponse:

@@ -1,6 +1,0 @@
-"""`python -m veilmesh_node.cli` is `veilmesh`."""
-
-from veilmesh_node.cli.main import main
-
-if __name__ == "__main__":
-    main()
