@@ -1,5 +1,6 @@
 """What was to happen, what happened, and how long it took: the demo's summary."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -40,7 +41,7 @@ class Report:
             held, happened = act()
         except CommandFailedError as err:
             held, happened = False, str(err)
-        line = Line(chapter, claim, happened, held, time.perf_counter() - started)
+        line = Line(chapter, claim, _short_ids(happened), held, time.perf_counter() - started)
         self.lines.append(line)
         self.on_line(line)
         return held
@@ -70,3 +71,8 @@ class Report:
             ]
             for line in self.lines
         ]
+
+
+def _short_ids(text: str) -> str:
+    """Cut ids and digests to a length that people can read."""
+    return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b", r"\1…", text)

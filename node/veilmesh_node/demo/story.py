@@ -193,7 +193,11 @@ class Story:
             yield 6, "other people are no match", self._non_mated
             yield 6, f"errors stay below FMR {FMR_BOUND:.0%}, FNMR {FNMR_BOUND:.0%}", self._error_rates
         first = self._people[0]
-        yield 6, f"after {ATTEMPT_LIMIT} failures org2 is locked out of {first.name}", self._lock_out
+        yield (
+            6,
+            f"after {ATTEMPT_LIMIT} failures org2 is locked out of {first.name}, whoever it shows",
+            self._lock_out,
+        )
         yield 6, f"org3 is not: it verifies {first.name}", self._matches(first, first.pictures[1], self._org3)
 
     def _surrogate_fails(self, person: Person) -> Callable[[], tuple[bool, str]]:
@@ -236,7 +240,7 @@ class Story:
             answers.append(self._verify_surrogate(first))
         held, happened = self._refused(answers[-1], "LOCKED_OUT")
         right_person = self._verify(first.pictures[1], first, self._org2)
-        return held and right_person.refusal == "LOCKED_OUT", f"{happened}; even the right person"
+        return held and right_person.refusal == "LOCKED_OUT", happened
 
     # 7
 
