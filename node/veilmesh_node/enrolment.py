@@ -221,7 +221,7 @@ class Enrolment:
         return Receipt(
             input_commitment=commit_input(new.input_salt, sha256(photo).hexdigest()),
             output_sha256=sha256(surrogate.image).hexdigest(),
-            method=surrogate.anonymizer,
+            methods=[surrogate.anonymizer],
             parameters_sha256=surrogate.parameters_sha256,
             model_digest=surrogate.gate_model_digest,
             gate_verdict="passed",

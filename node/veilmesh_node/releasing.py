@@ -99,12 +99,12 @@ class Releasing:
 
     async def _date(self, operation: Operation) -> Transition:
         policy = await self._env.ledger.policy()
-        for draft in _drafts(operation):
-            if draft.method not in policy.terms.anonymizers:
-                raise Refusal(
-                    RefusalCode.METHOD_NOT_ALLOWED,
-                    f"anonymizer {draft.method} is not in policy version {policy.version}",
-                )
+        used = {method for draft in _drafts(operation) for method in draft.methods}
+        for method in sorted(used.difference(policy.terms.anonymizers)):
+            raise Refusal(
+                RefusalCode.METHOD_NOT_ALLOWED,
+                f"anonymizer {method} is not in policy version {policy.version}",
+            )
         return Transition(
             Step.DATED, {"policy_version": policy.version, "issued_at_s": self._env.clock.now_s()}
         )
@@ -114,7 +114,7 @@ class Releasing:
             Receipt(
                 input_commitment=commit_input(self._salt(operation, index), draft.input_sha256),
                 output_sha256=draft.output_sha256,
-                method=draft.method,
+                methods=draft.methods,
                 parameters_sha256=draft.parameters_sha256,
                 model_digest=draft.model_digest,
                 gate_verdict=draft.gate_verdict,

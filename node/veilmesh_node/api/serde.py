@@ -62,6 +62,7 @@ def reason_from_proto(text: str) -> str:
 
 def draft_from_proto(message: node_pb2.ReceiptDraft) -> ReceiptDraft:
     fields = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+    fields["methods"] = list(message.methods)
     try:
         return ReceiptDraft.from_bytes(canonical.dumps(fields))
     except Refusal as refusal:

@@ -52,7 +52,7 @@ def _draft(result: FileResult, settings_digest: str) -> ReceiptDraft:
     return ReceiptDraft(
         input_sha256=result.input_sha256,
         output_sha256=result.output_sha256,
-        method=result.method.replace("+", "-"),
+        methods=result.method.split("+"),
         parameters_sha256=settings_digest,
         model_digest=result.model_digest,
         gate_verdict="passed",

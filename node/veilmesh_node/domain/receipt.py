@@ -8,12 +8,13 @@ released wrongly can prove it.
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Annotated, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from pydantic import Field
 from veilmesh_chaincode.records.base import Document, MspId, Name, Sha256Hex, TxId
 from veilmesh_chaincode.records.merkle import MerkleTree, leaf_hash, verify_inclusion
 
@@ -22,13 +23,15 @@ from veilmesh_node.ports import Signer
 
 _LABEL = b"veilmesh/v1/receipt\x00"
 
+Methods = Annotated[list[Name], Field(min_length=1, max_length=8)]  # one, unless faces needed different ones
+
 
 class ReceiptDraft(Document):
     """What the releasing application knows about one image or frame."""
 
     input_sha256: Sha256Hex
     output_sha256: Sha256Hex
-    method: Name
+    methods: Methods
     parameters_sha256: Sha256Hex
     model_digest: Sha256Hex
     gate_verdict: Literal["passed"]
@@ -39,7 +42,7 @@ class Receipt(Document):
 
     input_commitment: Sha256Hex  # HMAC-SHA-256 of the input's SHA-256, under a salt its holder keeps
     output_sha256: Sha256Hex
-    method: Name
+    methods: Methods
     parameters_sha256: Sha256Hex
     model_digest: Sha256Hex  # of the encoder that the release gate attacked with
     gate_verdict: Literal["passed"]  # what did not pass is not released, so it has no receipt

@@ -287,20 +287,20 @@ class VerifyResponse(_message.Message):
     def __init__(self, outcome: _Optional[_Union[_outcome_pb2.Outcome, str]] = ..., authentication_id: _Optional[str] = ..., conclusion_tx_id: _Optional[str] = ..., policy_version: _Optional[int] = ..., decider_node_id: _Optional[str] = ...) -> None: ...
 
 class ReceiptDraft(_message.Message):
-    __slots__ = ("input_sha256", "output_sha256", "method", "parameters_sha256", "model_digest", "gate_verdict")
+    __slots__ = ("input_sha256", "output_sha256", "methods", "parameters_sha256", "model_digest", "gate_verdict")
     INPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
-    METHOD_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_SHA256_FIELD_NUMBER: _ClassVar[int]
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
     GATE_VERDICT_FIELD_NUMBER: _ClassVar[int]
     input_sha256: str
     output_sha256: str
-    method: str
+    methods: _containers.RepeatedScalarFieldContainer[str]
     parameters_sha256: str
     model_digest: str
     gate_verdict: str
-    def __init__(self, input_sha256: _Optional[str] = ..., output_sha256: _Optional[str] = ..., method: _Optional[str] = ..., parameters_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., gate_verdict: _Optional[str] = ...) -> None: ...
+    def __init__(self, input_sha256: _Optional[str] = ..., output_sha256: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., parameters_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., gate_verdict: _Optional[str] = ...) -> None: ...
 
 class IssueReceiptsRequest(_message.Message):
     __slots__ = ("drafts", "idempotency_key")

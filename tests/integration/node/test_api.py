@@ -155,7 +155,7 @@ async def test_receipts_for_released_images(org1: LiveNode) -> None:
     draft = node_pb2.ReceiptDraft(
         input_sha256=digest,
         output_sha256=digest,
-        method="mask",
+        methods=["mask"],
         parameters_sha256=digest,
         model_digest=digest,
         gate_verdict="passed",

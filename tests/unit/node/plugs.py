@@ -86,7 +86,7 @@ def draft(number: int, method: str = "mask") -> ReceiptDraft:
     return ReceiptDraft(
         input_sha256=digest,
         output_sha256=digest,
-        method=method,
+        methods=[method],
         parameters_sha256=digest,
         model_digest=MODEL,
         gate_verdict="passed",
