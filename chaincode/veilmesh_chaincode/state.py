@@ -11,7 +11,8 @@ One `State` lives for one transaction. As in Fabric, it never shows the transact
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic
+from functools import lru_cache
+from typing import Generic, cast
 
 from veilmesh_chaincode.keys import Index, Record, Table, last_attribute, prefix_range
 from veilmesh_chaincode.records.base import Bookmark, ChangingRecord, Document, MspId, TxId
@@ -21,6 +22,10 @@ from veilmesh_chaincode.stub import Stub
 
 # Fabric takes a write of no bytes for a deletion, so an index entry holds one.
 _PRESENT = b"\x00"
+
+# Every call reads the consortium and a node or a policy, and they seldom change.
+_REMEMBERED_RECORDS = 1024
+_LONGEST_REMEMBERED = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class State:
     async def find(self, table: Table[Record], *attributes: str) -> Record | None:
         key = table.key(*attributes)
         value = await self._stub.get_state(key)
-        record = None if value is None else table.record.model_validate_json(value)
+        record = None if value is None else _parse(table.record, value)
         self._read[key] = record
         return record
 
@@ -88,7 +93,7 @@ class State:
             if records and size + len(value) > MAX_PAGE_BYTES:
                 return records, last_attribute(key)
             size += len(value)
-            records.append(table.record.model_validate_json(value))
+            records.append(_parse(table.record, value))
         return records, following
 
     async def page_of(
@@ -151,3 +156,15 @@ class State:
                 "the last change of what it changes",
                 retry_at_s=before.updated_at_s,
             )
+
+
+def _parse(record: type[Record], value: bytes) -> Record:
+    if len(value) > _LONGEST_REMEMBERED:
+        return record.model_validate_json(value)
+    return cast("Record", _parse_remembered(record, value))
+
+
+@lru_cache(_REMEMBERED_RECORDS)
+def _parse_remembered(record: type[Document], value: bytes) -> Document:
+    """Return the record in `value`; equal bytes give one object, which nobody can change: it is frozen."""
+    return record.model_validate_json(value)

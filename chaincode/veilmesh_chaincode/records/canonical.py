@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 Json = dict[str, Any] | list[Any] | str | int | bool | None
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 MAX_INTEGER = 2**53 - 1  # what every JSON reader, JavaScript's too, keeps exactly
 
 
@@ -24,7 +26,7 @@ def dumps(value: Json) -> bytes:
         NotCanonicalError: `value` holds a float, a number outside +-(2**53 - 1), or a key that is no string.
     """
     _check(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def loads(data: bytes) -> Json:
