@@ -40,6 +40,7 @@ from veilmesh_fabric.committed_transaction import (
     Endorsed,
     TransactionHeader,
 )
+from veilmesh_fabric.couchdb import refused_by_couchdb
 from veilmesh_fabric.endorsement import EndorsementPolicies
 from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.msp import Identity
@@ -50,7 +51,8 @@ from veilmesh_fabric.signature_checks import BlockSignatures, TransactionSignatu
 from veilmesh_fabric.world_state import BlockUpdates, StateKey
 
 TAKEN_ON_TRUST = frozenset({transaction_pb2.INVALID_WRITESET})
-"""Codes that only the peer can explain: its CouchDB has rules of its own for keys and values."""
+"""Codes that a peer decides by more than blocks show: whether its state is kept in CouchDB. Believed only
+where the writes are such that CouchDB refuses them (`couchdb.py`); else the code hides a valid transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class TransactionJudge:
         """Take step 9, unless the recorded code can only be believed."""
         if not verdict.is_valid or transaction.action is None:
             return verdict
-        if recorded in TAKEN_ON_TRUST:
+        if recorded in TAKEN_ON_TRUST and refused_by_couchdb(transaction.action.results):
             return Verdict(recorded)
         conflict = self.updates.read_conflict(transaction.action.results)
         if conflict:

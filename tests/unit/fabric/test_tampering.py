@@ -280,7 +280,7 @@ def test_changed_block(folder: str, number: int, name: str) -> None:
     assert_refused(chain, rule, number)
 
 
-CODES = sorted(set(transaction_pb2.TxValidationCode.values()) - {transaction_pb2.INVALID_WRITESET})
+CODES = sorted(transaction_pb2.TxValidationCode.values())
 
 
 @pytest.mark.parametrize("code", CODES)

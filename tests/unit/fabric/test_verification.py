@@ -418,8 +418,21 @@ def test_garbage_that_was_ordered_is_recorded_and_harmless(channel: Channel) -> 
     assert checked(channel.blocks).transactions["unreadable", "BAD_PAYLOAD"] == 1
 
 
-def test_invalid_writeset_is_taken_on_trust_and_says_so(channel: Channel) -> None:
-    channel.add(channel.transaction(Writes(writes={"a": b"1"})), codes=[transaction_pb2.INVALID_WRITESET])
-    channel.add(channel.transaction(Writes(reads={"a": None})))
+@pytest.mark.parametrize(
+    "writes", [{"_a": b"1"}, {"a": b'{"_id": 1}'}, {"a": b'{"~version": 1}'}, {"b": b"1", "_a": b"2"}]
+)
+def test_what_couchdb_may_have_refused_is_taken_on_trust_and_says_so(
+    channel: Channel, writes: dict[str, bytes]
+) -> None:
+    channel.add(channel.transaction(Writes(writes=writes)), codes=[transaction_pb2.INVALID_WRITESET])
+    channel.add(channel.transaction(Writes(reads=dict.fromkeys(writes))))
     (trusted,) = checked(channel.blocks).taken_on_trust
     assert "INVALID_WRITESET" in trusted
+
+
+@pytest.mark.parametrize("value", [b"1", b'{"id_": 1}', b'["_id"]', b"\xff", b'{"a": {"_b": 1}}'])
+def test_what_couchdb_takes_cannot_be_suppressed_as_invalid_writeset(channel: Channel, value: bytes) -> None:
+    channel.add(channel.transaction(Writes(writes={"a": value})), codes=[transaction_pb2.INVALID_WRITESET])
+    report = verify_blocks(channel.blocks)
+    assert report.violation is not None
+    assert report.violation.rule == Rule.VALIDATION_CODE
