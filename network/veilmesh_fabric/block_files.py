@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from veilmesh_fabric.errors import BlockFilesError
+from veilmesh_fabric.errors import BlockFilesError, IncompleteChainError
 
 _NAME = re.compile(r"([0-9]{4,})\.block")
 
@@ -24,7 +24,8 @@ class BlockFolder:
         """Return how many blocks there are, numbered from 0.
 
         Raises:
-            BlockFilesError: the folder is not readable, a number is missing, or two files have the same.
+            BlockFilesError: the folder is not readable.
+            IncompleteChainError: a number is missing, or two files have the same.
         """
         try:
             names = [path.name for path in self._folder.iterdir()]
@@ -36,7 +37,7 @@ class BlockFolder:
                 what = (
                     f"block {expected} is missing" if number > expected else f"block {number} is there twice"
                 )
-                raise BlockFilesError(f"{self._folder} holds no whole chain: {what}")
+                raise IncompleteChainError(f"{self._folder} holds no whole chain: {what}")
         return len(numbers)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -46,10 +47,16 @@ class BlockFolder:
             BlockFilesError: as `count`; or a file is not readable.
         """
         for number in range(self.count()):
-            try:
-                yield self._path(number).read_bytes()
-            except OSError as err:
-                raise BlockFilesError(f"block {number} in {self._folder}: {err.strerror}") from err
+            yield self._read(number)
+
+    def last(self) -> bytes | None:
+        """Return the newest block; None where there is none.
+
+        Raises:
+            BlockFilesError: as `count`; or the file is not readable.
+        """
+        count = self.count()
+        return self._read(count - 1) if count else None
 
     def write(self, number: int, block: bytes) -> None:
         """Store a block, wholly or not at all, replacing one of that number.
@@ -66,6 +73,12 @@ class BlockFolder:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
+        except OSError as err:
+            raise BlockFilesError(f"block {number} in {self._folder}: {err.strerror}") from err
+
+    def _read(self, number: int) -> bytes:
+        try:
+            return self._path(number).read_bytes()
         except OSError as err:
             raise BlockFilesError(f"block {number} in {self._folder}: {err.strerror}") from err
 

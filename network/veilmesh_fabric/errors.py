@@ -11,7 +11,8 @@ FabricError
 ├── CommitError             committed, but not as VALID; carries the validation code
 ├── DeliverError            block or event delivery refused or broken; carries the status
 ├── CheckpointError         a checkpoint file that cannot be read, written or used
-├── BlockFilesError         a folder that does not hold a chain's blocks, or cannot be read or written
+├── BlockFilesError         a folder of block files that cannot be read or written
+│   └── IncompleteChainError    ... whose files are no whole chain
 ├── DecodeError             bytes that are not the Fabric message they claim to be
 └── VerificationError       a block or transaction that breaks a rule; names block, transaction and rule
 
@@ -135,7 +136,11 @@ class CheckpointError(FabricError):
 
 
 class BlockFilesError(FabricError):
-    """A folder that does not hold a chain's blocks, or cannot be read or written."""
+    """A folder of block files that cannot be read or written."""
+
+
+class IncompleteChainError(BlockFilesError):
+    """A folder whose files are no whole chain: a block is missing, or there twice."""
 
 
 class DecodeError(FabricError):

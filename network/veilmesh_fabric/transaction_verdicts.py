@@ -52,7 +52,7 @@ from veilmesh_fabric.world_state import BlockUpdates, StateKey
 
 TAKEN_ON_TRUST = frozenset({transaction_pb2.INVALID_WRITESET})
 """Codes that a peer decides by more than blocks show: whether its state is kept in CouchDB. Believed only
-where the writes are such that CouchDB refuses them (`couchdb.py`); else the code hides a valid transaction."""
+where CouchDB refuses such writes (`couchdb.py`); elsewhere the code would hide a valid transaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from veilmesh_fabric.block_files import BlockFolder
+from veilmesh_fabric.errors import BlockFilesError
 from veilmesh_fabric.signature_checks import InlineChecks, SignatureChecks
 from veilmesh_fabric.verification import Progress as OnProgress
 from veilmesh_fabric.verification import verify_blocks
@@ -40,16 +41,24 @@ def verify_folder(folder: Path, anchor: Path | None) -> VerificationReport:
 
 
 def export(home: ClientHome, folder: Path) -> int:
-    """Copy a live ledger's blocks into a folder, from where an earlier run stopped; return their count."""
+    """Copy a live ledger's blocks into a folder, from where an earlier run stopped; return their count.
+
+    Raises:
+        BlockFilesError: the folder holds another chain, or cannot be written.
+    """
     target = BlockFolder(folder)
-    there = target.count() if folder.exists() else 0
+    last = target.last() if folder.exists() else None
+    start = 0 if last is None else target.count() - 1
     total = height(home)
-    if there < total:
-        with live_blocks(home, start=there) as blocks, _bar("exporting") as told:
-            for number, block in enumerate(blocks, start=there):
-                target.write(number, block)
-                told(number + 1, total)
-    return max(there, total)
+    if start >= total:
+        raise BlockFilesError(f"{folder} holds more blocks than the ledger has: it is another chain's")
+    with live_blocks(home, start=start) as blocks, _bar("exporting") as told:
+        for number, block in enumerate(blocks, start=start):
+            if number == start and last is not None and block != last:
+                raise BlockFilesError(f"{folder} holds another chain: block {number} is not the ledger's")
+            target.write(number, block)
+            told(number + 1, total)
+    return total
 
 
 def document(report: VerificationReport) -> dict[str, Any]:

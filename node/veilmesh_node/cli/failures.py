@@ -96,7 +96,7 @@ def _usage(err: Exception) -> Failure | None:
 
 def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
-    from veilmesh_fabric import CommitError, DeliverError, FabricError, GatewayError
+    from veilmesh_fabric import BlockFilesError, CommitError, DeliverError, FabricError, GatewayError
 
     if isinstance(err, Refusal):
         return _refusal(err)
@@ -112,19 +112,21 @@ def _ledger(err: Exception) -> Failure | None:
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}
         exit_code = ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE
         return Failure(exit_code, f"DELIVER_{err.status}", str(err))
+    if isinstance(err, BlockFilesError):
+        return Failure(ExitCode.FAILED, "BLOCK_FILES", str(err))
     if isinstance(err, CommitError):
         return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
     return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None
 
 
 def _integrity(err: Exception) -> Failure | None:
-    from veilmesh_fabric import BlockFilesError, DecodeError, VerificationError
+    from veilmesh_fabric import DecodeError, IncompleteChainError, VerificationError
 
     from veilmesh_node.errors import ContentMismatchError, ReceiptError
 
     if isinstance(err, VerificationError):
         return Failure(ExitCode.INTEGRITY, err.rule, str(err))
-    if isinstance(err, DecodeError | BlockFilesError | ReceiptError | ContentMismatchError):
+    if isinstance(err, DecodeError | IncompleteChainError | ReceiptError | ContentMismatchError):
         code = type(err).__name__.removesuffix("Error").upper()
         return Failure(ExitCode.INTEGRITY, code, str(err))
     return None
@@ -161,7 +163,9 @@ def _node(err: Exception) -> Failure | None:
         if err.detail.code in {code.value for code in RefusalCode}:
             exit_code = ExitCode.REFUSED  # by the ledger, whose word the node passes on
         hint = err.detail.hint
-        if not err.detail.code and exit_code is ExitCode.UNAVAILABLE:
+        if err.status == "RESOURCE_EXHAUSTED" and not err.detail.code:
+            exit_code, hint = ExitCode.FAILED, "send fewer or smaller photos: a node takes 64 MiB at once"
+        elif not err.detail.code and exit_code is ExitCode.UNAVAILABLE:
             hint = "is the node up? `veilmesh node start` starts it"
         return Failure(
             exit_code,

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from veilmesh.v1.errors_pb2 import ErrorDetail
 from veilmesh.v1.node_pb2_grpc import NodeStub
 from veilmesh_fabric import connect
@@ -14,9 +14,9 @@ from veilmesh_fabric import connect
 from veilmesh_node.cli import output
 from veilmesh_node.cli.client_home import ClientHome, NodeAccess
 from veilmesh_node.errors import HomeError
+from veilmesh_node.rpc.failures import detail_of
 
-DEADLINE_S = 120.0  # an enrolment with several photos and a busy ledger; the node's own deadlines are shorter
-ERROR_DETAIL_KEY = "veilmesh-error-bin"
+DEADLINE_S = 120.0  # an enrolment with several photos and a busy ledger; the node goes on without us
 
 
 class NodeCallError(Exception):
@@ -61,14 +61,4 @@ async def _call(access: NodeAccess, method: str, request: Message) -> Any:
             node = NodeStub(channel)  # type: ignore[no-untyped-call]  # generated
             return await getattr(node, method)(request, timeout=DEADLINE_S)
         except grpc.aio.AioRpcError as err:
-            raise NodeCallError(err.code().name, err.details() or "", _detail(err)) from err
-
-
-def _detail(err: grpc.aio.AioRpcError) -> ErrorDetail:
-    for key, value in err.trailing_metadata() or ():
-        if key == ERROR_DETAIL_KEY and isinstance(value, bytes):
-            try:
-                return ErrorDetail.FromString(value)
-            except DecodeError:
-                break
-    return ErrorDetail()
+            raise NodeCallError(err.code().name, err.details() or "", detail_of(err)) from err

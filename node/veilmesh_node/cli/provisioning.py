@@ -46,6 +46,8 @@ def init_node(
     """
     if home.exists() and any(home.iterdir()):
         raise HomeError(f"{home} is not empty")
+    if not passphrase.reveal():
+        raise HomeError("the passphrase is empty")
     network = Network.load(network_folder)
     organisation = network.organisation(organisation_name)
     config = NodeConfig(

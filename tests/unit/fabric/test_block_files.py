@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from veilmesh_fabric.block_files import BlockFolder
-from veilmesh_fabric.errors import BlockFilesError
+from veilmesh_fabric.errors import BlockFilesError, IncompleteChainError
 
 
 def folder_of(path: Path, *names: str) -> BlockFolder:
@@ -51,7 +51,7 @@ def test_five_digits(tmp_path: Path) -> None:
     ],
 )
 def test_gap(tmp_path: Path, names: list[str], missing: str) -> None:
-    with pytest.raises(BlockFilesError, match=missing):
+    with pytest.raises(IncompleteChainError, match=missing):
         list(folder_of(tmp_path, *names))
 
 
