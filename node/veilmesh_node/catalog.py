@@ -199,6 +199,7 @@ REFUSAL_HINTS: Mapping[RefusalCode, str] = {
 }
 
 GOES_ON = "it goes on by itself when the ledger is back; `veilmesh node status` shows it"
+THEN_GOES_ON = "then it goes on by itself; `veilmesh node status` shows it"
 
 
 def describe(err: Exception) -> Description:
@@ -215,9 +216,17 @@ def describe(err: Exception) -> Description:
         return Description(INTERNAL.status, INTERNAL.code, INTERNAL.public, INTERNAL.hint)
     entry = CATALOG[type(err)]
     reasons = err.reasons if isinstance(err, errors.SampleRejectedError) else ()
-    operation_id = err.operation_id if isinstance(err, errors.LedgerError) else ""
-    hint = GOES_ON if operation_id else entry.hint
-    return Description(entry.status, entry.code, str(err), hint, reasons=reasons, operation_id=operation_id)
+    hint = _going_on(err, entry) if err.operation_id else entry.hint
+    return Description(
+        entry.status, entry.code, str(err), hint, reasons=reasons, operation_id=err.operation_id
+    )
+
+
+def _going_on(err: errors.NodeError, entry: Entry) -> str:
+    """Return the hint where an operation waits until the cause of `err` is gone."""
+    if isinstance(err, errors.LedgerUnavailableError | errors.LedgerConflictError):
+        return GOES_ON
+    return f"{entry.hint}; {THEN_GOES_ON}"
 
 
 def describe_to_peer(err: Exception) -> Description:

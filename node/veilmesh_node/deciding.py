@@ -34,7 +34,7 @@ from veilmesh_node.errors import (
     SealingError,
 )
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import CONCLUDE_AUTHENTICATION
 from veilmesh_node.sealing import SUITE, SealingKey
 from veilmesh_node.verification import binding_of
@@ -108,7 +108,7 @@ class Deciding:
         concluded = Transition(DONE, {"conclusion_tx_id": operation.tx_id})
         return await commit(self._env.ledger, operation, committed=concluded, again=Step.DECIDED)
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         """Nothing of a probe was kept."""
 
     async def _open_authentication(self, submitted: SubmittedProbe) -> Authentication:

@@ -8,8 +8,9 @@
     anchoring   the anchoring of the receipt is endorsed
     done        anchored; the stored receipt has its inclusion proof
 
-Before `sealed` a failure undoes everything. From `sealed` to `endorsed` an operation waits for a ledger
-that is away, and is undone where the ledger refuses. From `registered` on, it only goes forward.
+Before `sealed` a failure undoes everything. At `sealed` an operation waits for a ledger that is away, and is
+undone after any other failure; at `endorsed` only after one that means that the ledger has not taken it. From
+`registered` on, it only goes forward.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ from veilmesh_node.domain.secret import FEATURE_COUNT, Features
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import InvalidRequestError, SampleRejectedError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ANCHOR_BATCH, REGISTER_REFERENCE, UPDATE_REFERENCE, Faces, Surrogate
 from veilmesh_node.vault import NewTemplate
 
@@ -152,14 +153,19 @@ class Enrolment:
                 )
         raise AssertionError(f"step {operation.step} does not advance")
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         cid = operation.state.get("cid")
         if cid is None:
             return None
         reference_id, version = operation.subject, int(operation.state["version"])
-        if not self._env.vault.uses_content(cid, besides=(reference_id, version)):
-            self._env.content.remove(cid)
-        return lambda: self._env.vault.destroy(reference_id, version)
+
+        def remove_surrogate() -> None:
+            if not self._env.vault.uses_content(cid, besides=(reference_id, version)):
+                self._env.content.remove(cid)
+
+        return Traces(
+            in_vault=lambda: self._env.vault.destroy(reference_id, version), outside=remove_surrogate
+        )
 
     async def _prepare(
         self, operation: Operation, request: EnrolRequest, *, replaced: Reference | None

@@ -19,7 +19,7 @@ from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 
 from veilmesh_node.environment import Environment
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ERASE_REFERENCE
 
 
@@ -90,7 +90,7 @@ class Erasure:
                 return Transition(DONE)
         raise AssertionError(f"step {operation.step} does not advance")
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         """Nothing is destroyed yet where this is called."""
 
     async def _destroy(self, operation: Operation) -> Transition:

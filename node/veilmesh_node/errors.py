@@ -47,7 +47,12 @@ from pathlib import Path
 
 
 class NodeError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    `operation_id` is set where the node goes on by itself once the cause is gone.
+    """
+
+    operation_id = ""
 
 
 class HomeError(NodeError):
@@ -143,12 +148,7 @@ class ReceiptError(NodeError):
 
 
 class LedgerError(NodeError):
-    """The ledger, other than by a refusal.
-
-    `operation_id` is set where the node goes on by itself when the ledger is back.
-    """
-
-    operation_id = ""
+    """The ledger, other than by a refusal."""
 
 
 class LedgerUnavailableError(LedgerError):

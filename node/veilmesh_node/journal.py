@@ -4,7 +4,7 @@ Each operation is a small state machine. Its row says the last step that is cert
 that claimed it, what the next steps need, and, from endorsement on, the transaction it sends: id and signed
 envelope. The row and the vault change in one database transaction. A finished operation keeps its row, so
 that a repeated key gets the same answer, until `prune`; an undone one leaves nothing, so that its key can
-be used again.
+be used again. Where undoing takes more than the vault, the row stays at `undoing` until that is done too.
 
 Photos and features are never written here.
 """
@@ -21,6 +21,7 @@ from veilmesh_node.vault.database import Database
 
 STARTED = "started"
 DONE = "done"
+UNDOING = "undoing"
 
 RETENTION_S = 30 * 24 * 3600  # of finished operations; far beyond any authentication's expiry
 
@@ -55,6 +56,11 @@ class Operation:
     @property
     def finished(self) -> bool:
         return self.step == DONE
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether a transaction of it is endorsed and its fate is not written down."""
+        return bool(self.tx_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +183,9 @@ class Journal:
             in_doubt=False,
         )
 
-    def undo(self, operation: Operation, effect: Callable[[], None] | None = None) -> None:
-        """Forget an operation whose traces are removed, together with the last of them in the vault."""
-        with self._database.transaction():
-            if effect is not None:
-                effect()
-            self._database.execute("DELETE FROM operations WHERE operation_id = ?", (operation.operation_id,))
+    def forget(self, operation: Operation) -> None:
+        """Remove the row of an operation that is undone."""
+        self._database.execute("DELETE FROM operations WHERE operation_id = ?", (operation.operation_id,))
 
     def get(self, operation_id: str) -> Operation | None:
         return next(iter(self._select("operation_id = ?", operation_id)), None)

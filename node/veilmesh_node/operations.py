@@ -5,9 +5,14 @@ on what only the caller has (photos, a sealed probe); a node killed in it undoes
 each `advance` takes one step on what the journal and the vault hold, so a killed node, or one whose
 ledger was away, goes on where it was. What happens to a failure:
 
-- the ledger is out of reach: an operation that can go on stays in the journal for `resume`; others are
-  undone;
+- a transaction may have been sent: undone only where it is certain that it changes nothing; after anything
+  else, be it only that its commit could not be written down, the operation stays in the journal for `resume`;
+- nothing was sent, and the ledger is out of reach: an operation that can go on stays, others are undone;
 - anything else: undone where the procedure can undo it, else it stays and is tried again.
+
+Undone means: first what was done elsewhere is taken back, then the vault's part and the step `undoing` are
+written in one transaction, then goes what lies outside the vault, and last the row. So a failure, or a
+kill, at any of these leaves an operation that is undone once more, and none that goes on without its content.
 
 A caller who goes away does not stop an operation: it runs in a task of its own.
 """
@@ -15,13 +20,19 @@ A caller who goes away does not stop an operation: it runs in a task of its own.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from veilmesh_chaincode.records.refusals import Refusal
 
-from veilmesh_node.errors import LedgerConflictError, LedgerError, LedgerUnavailableError, NodeError
-from veilmesh_node.journal import Journal, Kind, Operation, Transition
+from veilmesh_node.errors import (
+    LedgerConflictError,
+    LedgerUnavailableError,
+    NodeError,
+    TransactionInvalidError,
+    VerificationLostError,
+)
+from veilmesh_node.journal import UNDOING, Journal, Kind, Operation, Transition
 from veilmesh_node.ports import Change, EndorsedTransaction, Ledger, Request
 
 _log = logging.getLogger(__name__)
@@ -29,7 +40,17 @@ _log = logging.getLogger(__name__)
 CONFLICT_ATTEMPTS = 5  # collisions in one run, before the caller is told to try again
 
 Prepare = Callable[[Operation], Awaitable[Operation]]
-Effect = Callable[[], None]
+
+# After these, a transaction that may have been sent has changed nothing, and will not.
+_CERTAIN = (Refusal, TransactionInvalidError, VerificationLostError)
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """How to remove what an operation left in this node. Both may be called again."""
+
+    in_vault: Callable[[], None]  # within the journal's transaction
+    outside: Callable[[], None]  # after its commit
 
 
 class Procedure(Protocol):
@@ -47,8 +68,8 @@ class Procedure(Protocol):
         """Take the next step."""
         ...
 
-    async def undo(self, operation: Operation) -> Effect | None:
-        """Remove the traces outside the vault; return what removes those in it. May be called again."""
+    async def undo(self, operation: Operation) -> Traces | None:
+        """Take back what was done elsewhere; return what is left here, if anything. May be called again."""
         ...
 
 
@@ -74,8 +95,8 @@ class Operations:
         """Run an operation to its end and return it; one that is finished already, at once.
 
         Raises:
-            Refusal, NodeError: it failed, and was undone; or, with `LedgerUnavailableError` and
-                `LedgerConflictError`, it may wait in the journal to be resumed.
+            Refusal, NodeError: it failed, and was undone; or, where a `NodeError` bears its
+                `operation_id`, it waits in the journal to be resumed.
         """
         if operation.finished:
             return operation
@@ -108,7 +129,7 @@ class Operations:
         try:
             if prepare is not None:
                 operation = await prepare(operation)
-            elif not procedure.can_go_on(operation):
+            elif operation.step == UNDOING or not procedure.can_go_on(operation):
                 await self._undo(procedure, operation)
                 return operation
             while not operation.finished:
@@ -125,10 +146,9 @@ class Operations:
         operation = self._journal.get(operation_id)
         if operation is None:
             return
-        waits = isinstance(err, LedgerUnavailableError | LedgerConflictError)
-        if (waits and procedure.can_go_on(operation)) or not procedure.can_undo(operation):
+        if _waits(procedure, operation, err):
             self._complain(operation, err)
-            if isinstance(err, LedgerError):
+            if isinstance(err, NodeError):
                 err.operation_id = operation_id
             return
         try:
@@ -143,11 +163,22 @@ class Operations:
             _log.warning("operation %s waits at %s: %s", operation.operation_id, operation.step, err)
 
     async def _undo(self, procedure: Procedure, operation: Operation) -> None:
-        self._journal.undo(operation, await procedure.undo(operation))
+        step, traces = operation.step, await procedure.undo(operation)
+        if traces is not None:
+            operation = self._journal.record(operation, Transition(UNDOING, effect=traces.in_vault))
+            traces.outside()
+        self._journal.forget(operation)
         self._complaints.pop(operation.operation_id, None)
-        _log.info(
-            "operation %s (%s) was undone at %s", operation.operation_id, operation.kind, operation.step
-        )
+        _log.info("operation %s (%s) was undone at %s", operation.operation_id, operation.kind, step)
+
+
+def _waits(procedure: Procedure, operation: Operation, err: Exception) -> bool:
+    """Whether a failed operation is to stay as it is, for `resume`, rather than to be undone."""
+    if not procedure.can_undo(operation):
+        return True
+    if operation.may_be_sent:
+        return not isinstance(err, _CERTAIN)
+    return isinstance(err, LedgerUnavailableError | LedgerConflictError) and procedure.can_go_on(operation)
 
 
 async def endorse(

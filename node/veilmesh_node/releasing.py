@@ -24,7 +24,7 @@ from veilmesh_node.domain.secret import Secret
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import InvalidRequestError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ANCHOR_BATCH
 
 MAX_DRAFTS = 10_000
@@ -94,7 +94,7 @@ class Releasing:
                 return await commit(self._env.ledger, operation, committed=anchored, again=Step.DATED)
         raise AssertionError(f"step {operation.step} does not advance")
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         """Nothing was left anywhere."""
 
     async def _date(self, operation: Operation) -> Transition:

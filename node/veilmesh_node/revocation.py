@@ -4,7 +4,8 @@
     endorsed   the transaction may have been sent
     done       committed
 
-A ledger that is away is waited for; where it refuses, nothing is left.
+A ledger that is away is waited for; where it refuses, nothing is left. Once the transaction may have been
+sent, only its own fate ends the operation.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from veilmesh_chaincode.records.enrolment import Reference, RevocationReason, Re
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import InvalidRequestError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import REVOKE_REFERENCE
 
 
@@ -72,5 +73,5 @@ class Revocation:
         done = {"reference": operation.state["ledger_result"], "final_tx_id": operation.tx_id}
         return await commit(self._env.ledger, operation, committed=Transition(DONE, done), again=Step.STARTED)
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         """Nothing was left anywhere."""

@@ -30,7 +30,7 @@ from veilmesh_node.domain.secret import Features, Secret
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import LedgerConflictError, PeerError, VerificationLostError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
-from veilmesh_node.operations import Effect, commit, endorse
+from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import CANCEL_AUTHENTICATION, OPEN_AUTHENTICATION, FaceBox
 from veilmesh_node.sealing import SUITE, Binding, seal
 
@@ -138,7 +138,7 @@ class Verification:
             raise VerificationLostError(operation.subject)
         return _done(authentication, conclusion_tx_id="")
 
-    async def undo(self, operation: Operation) -> Effect | None:
+    async def undo(self, operation: Operation) -> Traces | None:
         """Cancel the authentication where it is still open."""
         authentication = await self._find(operation)
         if authentication is not None and authentication.status is AuthenticationStatus.OPEN:

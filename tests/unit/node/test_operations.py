@@ -1,6 +1,7 @@
 """Enrol, update, revoke, erase, verify and release, on real contracts and a real vault."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,7 @@ from veilmesh_node.errors import (
     SampleRejectedError,
     StorageFullError,
 )
-from veilmesh_node.journal import Kind
+from veilmesh_node.journal import Kind, StepPoint
 from veilmesh_node.ports import OPEN_AUTHENTICATION
 from veilmesh_node.sealing import SUITE, seal
 from veilmesh_node.verification import Probe, binding_of
@@ -552,6 +553,52 @@ async def test_a_full_disk_leaves_nothing_half_done(org1: MemoryNode, reference:
     assert await org1.operations.resume() == 0
     assert await settled(org1)
     assert reference.surrogate_cid in set(org1.content.ids())
+
+
+def full_disk_at(*points: str) -> Callable[[StepPoint], None]:
+    """Fail once at each of these points of the journal, in their order."""
+    left = list(points)
+
+    def fail(point: StepPoint) -> None:
+        if left and str(point) == left[0]:
+            del left[0]
+            raise StorageFullError("no space left for the vault")
+
+    return fail
+
+
+async def test_what_the_ledger_has_committed_is_not_undone(org1: MemoryNode) -> None:
+    org1.restart(full_disk_at("enrol:registered:before", "update:registered:before", "revoke:done:before"))
+    for change in (
+        lambda: org1.node.enrolment.enrol(enrol_request(photo("ada"))),
+        lambda: org1.node.enrolment.update(
+            next(org1.vault.stored()).reference_id, enrol_request(photo("ada", 2))
+        ),
+        lambda: org1.node.revocation.revoke(
+            next(org1.vault.stored()).reference_id, "compromised", idempotency_key=""
+        ),
+    ):
+        with pytest.raises(StorageFullError) as caught:
+            await change()
+        (waiting,) = org1.journal.unfinished()
+        assert (waiting.step, caught.value.operation_id) == ("endorsed", waiting.operation_id)
+        assert await org1.operations.resume() == 0
+        assert await settled(org1)
+    (template,) = org1.vault.stored()
+    recorded = await org1.ledger.reference(template.reference_id)
+    assert (template.active, template.version, recorded.status) == (True, 2, ReferenceStatus.REVOKED)
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+async def test_a_failed_undo_does_not_go_on_without_its_content(org1: MemoryNode, point: str) -> None:
+    org1.restart(full_disk_at("enrol:endorsed:before", f"enrol:undoing:{point}"))
+    with pytest.raises(StorageFullError):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada"), key="k"))
+    assert len(org1.journal.unfinished()) == 1
+    assert len(list(org1.content.ids())) == 1
+    org1.restart()
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
 
 
 async def test_erasure_destroys_even_while_the_ledger_is_away(org1: MemoryNode, reference: Reference) -> None:
