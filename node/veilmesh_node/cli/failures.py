@@ -83,12 +83,7 @@ def _usage(err: Exception) -> Failure | None:
         )
         return Failure(ExitCode.USAGE, "USAGE", f"{err.title}: {problems}")
     if isinstance(err, HomeError):
-        return Failure(
-            ExitCode.USAGE,
-            "HOME",
-            str(err),
-            "give the folder with --home or VEILMESH_HOME; `node init` makes one",
-        )
+        return Failure(ExitCode.USAGE, "HOME", str(err))
     if isinstance(err, PhotosError):
         return Failure(ExitCode.USAGE, "PHOTOS", str(err))
     return None

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 from veilmesh_network.certificates import NodeRole, Validity
+from veilmesh_node.cli.exit import ExitCode
 
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode, free_port
 
 pytestmark = pytest.mark.faces
 
 
-def start_and_fail(node: LiveNode) -> str:
+def start_and_fail(node: LiveNode, exit_code: ExitCode = ExitCode.USAGE) -> str:
     """Start a node that cannot start; return what it says."""
     node.launch()
     assert isinstance(node.process, subprocess.Popen)
-    assert node.process.wait(timeout=60) == 1
-    return node.log.read_text().splitlines()[-1]
+    assert node.process.wait(timeout=60) == exit_code
+    return next(line for line in node.log.read_text().splitlines() if line.startswith("error: "))
 
 
 @pytest.fixture
@@ -28,12 +29,12 @@ def node(consortium: LiveConsortium, request: pytest.FixtureRequest) -> LiveNode
 
 def test_a_wrong_passphrase(node: LiveNode) -> None:
     node.passphrase_file.write_text("incorrect horse\n")
-    assert start_and_fail(node) == "error: the passphrase does not open the node's key file"
+    assert start_and_fail(node, ExitCode.FAILED) == "error: the passphrase does not open the node's key file"
 
 
 def test_a_missing_passphrase_file(node: LiveNode) -> None:
     node.passphrase_file.unlink()
-    assert "No such file" in start_and_fail(node)
+    assert "does not exist" in start_and_fail(node)
 
 
 def test_a_folder_that_is_no_home(node: LiveNode) -> None:
@@ -50,7 +51,7 @@ def test_settings_that_are_wrong(node: LiveNode) -> None:
 def test_one_process_to_a_vault(org1: LiveNode) -> None:
     second = LiveNode("second", org1.organisation, org1.home, org1.config, org1.consortium)
     second.passphrase_file.write_text("correct horse\n")
-    assert "is in use by another process" in start_and_fail(second)
+    assert "is in use by another process" in start_and_fail(second, ExitCode.FAILED)
 
 
 def test_an_address_that_is_taken(org1: LiveNode, node: LiveNode) -> None:
