@@ -1,7 +1,8 @@
 """`veilmesh anonymize`: pictures and whole folders, on this machine; nothing is sent anywhere.
 
 With `--home` the organisation's node signs a privacy receipt for each picture and anchors them on the ledger.
-It is given digests only, never a picture.
+It is given digests only, never a picture; threshold, margin and, unless one is named, the method are then
+those of the policy in force.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from veilmesh_chaincode.records.policy import Terms
     from veilmesh_ml.folder import FolderReport
     from veilmesh_ml.folder_job import FolderSettings
 
@@ -23,8 +25,14 @@ def anonymize(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Where the outputs go.")],
     method: Annotated[
-        str, typer.Option("--method", "-m", help="blur, pixelate, noise, mask, superpixel or permute.")
-    ] = "blur",
+        str | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help="blur, pixelate, noise, mask, superpixel or permute.",
+            show_default="blur; with --home, the policy's first",
+        ),
+    ] = None,
     pixels: Annotated[
         int | None, typer.Option("--pixels", "-n", min=1, help="permute: how many pixels of a face.")
     ] = None,
@@ -47,10 +55,14 @@ def anonymize(
 
     Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop.
     """
-    from veilmesh_node.cli import output, receipts
+    from veilmesh_chaincode.records.policy import Policy
 
-    settings = _settings(method, pixels, key_file, strict=strict)
+    from veilmesh_node.cli import ledger, output, receipts
+
+    terms = None if home is None else ledger.evaluate(home, "policy:Current", None, Policy).terms
+    settings = _settings(method, pixels, key_file, terms, strict=strict)
     report = _run(inputs, out, settings)
+    _note_failures(report)
     anchored = None if home is None else receipts.issue(home, out, report.results, settings.digest)
     document = {
         "released": sum(result.status == "released" for result in report.results),
@@ -76,9 +88,15 @@ def anonymize(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _settings(method: str, pixels: int | None, key_file: Path | None, *, strict: bool) -> "FolderSettings":
+def _settings(
+    method: str | None, pixels: int | None, key_file: Path | None, terms: "Terms | None", *, strict: bool
+) -> "FolderSettings":
+    """Return how to anonymize; what the policy's terms demand, `strict` can only tighten."""
+    from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY
     from veilmesh_ml.folder_job import FolderSettings
     from veilmesh_ml.gate import GateLevel
+
+    from veilmesh_node.domain.decision import MICRO
 
     key = None
     if key_file is not None:
@@ -86,11 +104,17 @@ def _settings(method: str, pixels: int | None, key_file: Path | None, *, strict:
             key = bytes.fromhex(key_file.read_text().strip())
         except ValueError as err:
             raise typer.BadParameter(f"{key_file} does not hold 64 hex digits") from err
+    if terms is None:
+        default, threshold, level = "blur", DLIB_THRESHOLD_DISSIMILARITY, GateLevel.STANDARD
+    else:
+        default, threshold = terms.anonymizers[0], terms.threshold_micro / MICRO
+        level = GateLevel(terms.gate_level.value)
     return FolderSettings(
-        method=method,
+        method=method or default,
         parameters={} if pixels is None else {"n": pixels},
         key=key,
-        level=GateLevel.STRICT if strict else GateLevel.STANDARD,
+        threshold_dissimilarity=threshold,
+        level=GateLevel.STRICT if strict else level,
     )
 
 
@@ -124,7 +148,11 @@ def _show(report: "FolderReport", out: Path) -> None:
 
     done = len(report.results) - len(report.failures)
     output.results.print(f"{done} of {len(report.results)} pictures anonymized into {out}", markup=False)
-    if report.failures:
-        output.table(
-            "not anonymized", ["file", "reason"], [[str(file.source), file.error] for file in report.failures]
-        )
+
+
+def _note_failures(report: "FolderReport") -> None:
+    """Say at once what was not anonymized: whatever happens to receipts, this is known."""
+    from veilmesh_node.cli import output
+
+    for file in report.failures:
+        output.note(f"not anonymized: {file.source}: {file.error}")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from veilmesh.v1.node_pb2 import IssuedReceipt, IssueReceiptsRequest, ReceiptDraft
+from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_ml.folder_job import FileResult, FileStatus
 
 from veilmesh_node.cli import node_api
+from veilmesh_node.domain.receipt import SignedReceipt
 
 SALTS_NAME = ".veilmesh-salts.jsonl"
 BATCH = 10_000  # what the node takes at once
@@ -31,9 +33,7 @@ def issue(home: Path, out: Path, results: Sequence[FileResult], settings_digest:
     waiting = [
         result
         for result in results
-        if result.status is not FileStatus.FAILED
-        and result.target is not None
-        and not _receipt_path(result.target).exists()
+        if result.status is not FileStatus.FAILED and result.target is not None and not _has_receipt(result)
     ]
     roots = []
     for start in range(0, len(waiting), BATCH):
@@ -57,6 +57,16 @@ def _draft(result: FileResult, settings_digest: str) -> ReceiptDraft:
         model_digest=result.model_digest,
         gate_verdict="passed",
     )
+
+
+def _has_receipt(result: FileResult) -> bool:
+    """Whether a receipt of this very picture is there; one of an earlier picture of that name is not."""
+    assert result.target is not None  # noqa: S101 - only released pictures come here
+    try:
+        signed = SignedReceipt.from_bytes(_receipt_path(result.target).read_bytes())
+    except (FileNotFoundError, Refusal):
+        return False
+    return signed.receipt.output_sha256 == result.output_sha256
 
 
 def _receipt_path(target: Path) -> Path:

@@ -340,7 +340,7 @@ class Story:
         return run("verify", picture, *claim, "--home", home, *options)
 
     def _verify_surrogate(self, person: Person) -> Answer:
-        """Try the surrogate as org2, marking the face by hand, since no detector finds it any more."""
+        """Try the surrogate as org2, marking the face by hand: a detector may not find it any more."""
         picture = self._surrogate(person)
         return self._verify(picture, person, self._org2, "--face", middle_of(picture))
 
