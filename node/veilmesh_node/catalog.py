@@ -66,6 +66,12 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
     errors.UnknownReferenceError: Entry(
         "UNKNOWN_REFERENCE", Status.NOT_FOUND, "there is no such template", "is it another node's reference?"
     ),
+    errors.HeldElsewhereError: Entry(
+        "HELD_ELSEWHERE",
+        Status.FAILED_PRECONDITION,
+        "another node holds the template",
+        "ask that node of your organisation",
+    ),
     errors.SampleRejectedError: Entry(
         "SAMPLE_REJECTED",
         Status.INVALID_ARGUMENT,

@@ -39,7 +39,7 @@ from veilmesh_node.domain.ids import new_reference_id
 from veilmesh_node.domain.receipt import Receipt, SignedReceipt
 from veilmesh_node.domain.secret import FEATURE_COUNT, Features
 from veilmesh_node.environment import Environment
-from veilmesh_node.errors import InvalidRequestError, SampleRejectedError
+from veilmesh_node.errors import HeldElsewhereError, InvalidRequestError, SampleRejectedError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ANCHOR_BATCH, REGISTER_REFERENCE, UPDATE_REFERENCE, Faces, Surrogate
@@ -111,6 +111,7 @@ class Enrolment:
 
         Raises:
             Refusal: NOT_FOUND, NOT_OWNER, REFERENCE_NOT_ACTIVE; and as `enrol`.
+            HeldElsewhereError: another node of this organisation holds the template.
             OperationInProgressError: something else is being done with this reference.
         """
         _check(request)
@@ -301,7 +302,11 @@ class Enrolment:
         )
 
     def _check_replaceable(self, reference: Reference) -> None:
-        """Refuse early, before photos are worked on, what the ledger would refuse anyway."""
+        """Refuse early, before photos are worked on, what the ledger would refuse anyway.
+
+        The ledger would take an update from any of the owner's nodes; but then the template that it replaces
+        would live on in the vault of the one that holds it.
+        """
         if reference.owner_msp_id != self._env.msp_id:
             raise Refusal(
                 RefusalCode.NOT_OWNER,
@@ -312,6 +317,8 @@ class Enrolment:
                 RefusalCode.REFERENCE_NOT_ACTIVE,
                 f"reference {reference.reference_id} is {reference.status}",
             )
+        if reference.owner_node_id != self._env.node_id:
+            raise HeldElsewhereError(reference.reference_id, reference.owner_node_id)
 
 
 def _check(request: EnrolRequest) -> None:

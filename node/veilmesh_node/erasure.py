@@ -18,6 +18,7 @@ from veilmesh_chaincode.records.enrolment import Reference, ReferenceKey, Refere
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 
 from veilmesh_node.environment import Environment
+from veilmesh_node.errors import HeldElsewhereError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ERASE_REFERENCE
@@ -47,6 +48,7 @@ class Erasure:
 
         Raises:
             Refusal: NOT_FOUND, NOT_OWNER; REFERENCE_NOT_ACTIVE, it is erased already.
+            HeldElsewhereError: another node of this organisation holds the template.
             OperationInProgressError: something else is being done with this reference.
             LedgerUnavailableError: before `destroyed`, nothing was done; after it, the rest follows by
             itself.
@@ -106,7 +108,7 @@ class Erasure:
         )
 
     def _check_erasable(self, reference: Reference) -> None:
-        """Refuse at once what the ledger would refuse."""
+        """Refuse at once what the ledger would refuse, and what would spare the template at another node."""
         if reference.owner_msp_id != self._env.msp_id:
             raise Refusal(
                 RefusalCode.NOT_OWNER,
@@ -116,6 +118,8 @@ class Erasure:
             raise Refusal(
                 RefusalCode.REFERENCE_NOT_ACTIVE, f"reference {reference.reference_id} is erased already"
             )
+        if reference.owner_node_id != self._env.node_id:
+            raise HeldElsewhereError(reference.reference_id, reference.owner_node_id)
 
     def _remove_surrogates(self, operation: Operation) -> None:
         for cid in operation.state["cids"]:

@@ -8,6 +8,7 @@ NodeError
 │   └── VaultIntegrityError      a stored value fails its authentication
 ├── StorageFullError             no space left; nothing was half written
 ├── UnknownReferenceError        this vault holds no template of that reference
+├── HeldElsewhereError           another node of this organisation holds the template
 ├── SampleRejectedError          a photo gives no usable face; carries the reasons
 ├── SurrogateRefusedError        no anonymizer got an image past the release gate
 ├── FacesMissingError            the face library is not installed, so this node does not encode
@@ -86,6 +87,13 @@ class StorageFullError(NodeError):
 class UnknownReferenceError(NodeError):
     def __init__(self, reference_id: str) -> None:
         super().__init__(f"this vault holds no template of reference {reference_id}")
+
+
+class HeldElsewhereError(NodeError):
+    """Only the node that holds a template can replace or destroy it."""
+
+    def __init__(self, reference_id: str, node_id: str) -> None:
+        super().__init__(f"the template of reference {reference_id} is held by node {node_id}")
 
 
 class SampleRejectedError(NodeError):

@@ -255,11 +255,13 @@ class MemoryChannel:
 class MemoryNode:
     """A node with a real vault, journal and content store. `restart` is a `kill -9` and a new start."""
 
-    def __init__(self, world: World, nodes: "dict[str, MemoryNode]", folder: Path, msp_id: str) -> None:
-        self.node_id, self.msp_id = node_name(msp_id), msp_id
+    def __init__(
+        self, world: World, nodes: "dict[str, MemoryNode]", folder: Path, msp_id: str, number: int = 1
+    ) -> None:
+        self.node_id, self.msp_id = node_name(msp_id, number), msp_id
         self.tls_sha256 = sha256(self.node_id.encode()).hexdigest()
         self.sealing_key = SealingKey.generate()
-        self.ledger = MemoryPort(world.ledger, sidecar(msp_id), lambda: world.now_s)
+        self.ledger = MemoryPort(world.ledger, sidecar(msp_id, number), lambda: world.now_s)
         self.channel = MemoryChannel(nodes, self.tls_sha256)
         self.signer = PemSigner()
         self._world, self._folder = world, folder
@@ -321,12 +323,22 @@ class MemoryConsortium:
         world = consortium.world
         await world.found()
         for msp_id, node in consortium.nodes.items():
-            await world.call(sidecar(msp_id), "registry:RegisterNode", node.registration(), NodeRecord)
-            for voter in await world.majority():
-                await world.approve_node(node.node_id, voter)
+            await consortium._register(node, sidecar(msp_id))
         await world.approve_model(MODEL)
         await world.adopt(terms)
         return consortium
+
+    async def add_second_node(self, folder: Path, msp_id: str) -> MemoryNode:
+        """Return another node of an organisation, active; its database is the caller's to close."""
+        node = MemoryNode(self.world, self._by_id, folder, msp_id, 2)
+        self._by_id[node.node_id] = node
+        await self._register(node, sidecar(msp_id, 2))
+        return node
+
+    async def _register(self, node: MemoryNode, identity: Creator) -> None:
+        await self.world.call(identity, "registry:RegisterNode", node.registration(), NodeRecord)
+        for voter in await self.world.majority():
+            await self.world.approve_node(node.node_id, voter)
 
     def close(self) -> None:
         for node in self.nodes.values():

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from veilmesh_chaincode.records.authentication import (
@@ -21,6 +22,7 @@ from veilmesh_node.domain.commitment import commit_input, commit_probe, new_salt
 from veilmesh_node.domain.receipt import SignedReceipt
 from veilmesh_node.errors import (
     ContentNotFoundError,
+    HeldElsewhereError,
     IdempotencyConflictError,
     InvalidRequestError,
     LedgerConflictError,
@@ -225,6 +227,27 @@ async def test_only_the_owner_changes_a_reference(org1: MemoryNode, org2: Memory
         assert caught.value.code is RefusalCode.NOT_OWNER
     assert await settled(org1)
     assert await settled(org2)
+
+
+async def test_only_the_node_that_holds_a_template_replaces_or_destroys_it(
+    consortium: MemoryConsortium, tmp_path: Path, org1: MemoryNode
+) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    second = await consortium.add_second_node(tmp_path / "second", "Org1MSP")
+    assert second.database is not None
+    with second.database:
+        for attempt in (
+            second.node.enrolment.update(reference.reference_id, enrol_request(photo("ada", 2))),
+            second.node.erasure.erase(reference.reference_id, idempotency_key=""),
+        ):
+            with pytest.raises(HeldElsewhereError, match=f"held by node {org1.node_id}"):
+                await attempt
+        assert await settled(second)
+        revoked = await second.node.revocation.revoke(
+            reference.reference_id, "compromised", idempotency_key=""
+        )
+        assert revoked.reference.status is ReferenceStatus.REVOKED
+    assert await settled(org1)
 
 
 async def test_an_unknown_reference_is_refused(org1: MemoryNode, org2: MemoryNode) -> None:
