@@ -93,12 +93,19 @@ class BlockCommit:
 
 
 class Snapshot:
-    """The state as of one block, whatever is committed meanwhile."""
+    """The state as of one block, whatever is committed meanwhile; so what was read once stays as it is."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._read: dict[StateKey, StateEntry | None] = {}
 
     def get(self, key: StateKey) -> StateEntry | None:
+        if key in self._read:
+            return self._read[key]
+        entry = self._read[key] = self._fetch(key)
+        return entry
+
+    def _fetch(self, key: StateKey) -> StateEntry | None:
         row = self._connection.execute(
             "SELECT value, metadata, block, position FROM state"
             " WHERE namespace = ? AND collection = ? AND key = ?",
