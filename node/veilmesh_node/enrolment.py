@@ -160,13 +160,12 @@ class Enrolment:
             return None
         reference_id, version = operation.subject, int(operation.state["version"])
 
-        def remove_surrogate() -> None:
+        def remove_rest() -> None:
+            self._env.vault.scrub()
             if not self._env.vault.uses_content(cid, besides=(reference_id, version)):
                 self._env.content.remove(cid)
 
-        return Traces(
-            in_vault=lambda: self._env.vault.destroy(reference_id, version), outside=remove_surrogate
-        )
+        return Traces(in_vault=lambda: self._env.vault.destroy(reference_id, version), outside=remove_rest)
 
     async def _prepare(
         self, operation: Operation, request: EnrolRequest, *, replaced: Reference | None

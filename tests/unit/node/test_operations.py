@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from veilmesh_chaincode.records.authentication import (
@@ -622,6 +623,24 @@ async def test_a_failed_undo_does_not_go_on_without_its_content(org1: MemoryNode
     org1.restart()
     assert await org1.operations.resume() == 0
     assert await settled(org1)
+
+
+async def test_an_undone_enrolment_leaves_no_byte_of_its_template(org1: MemoryNode, tmp_path: Path) -> None:
+    rows: list[Any] = []
+
+    def refuse_after_sealing(point: StepPoint) -> None:
+        if str(point) == "enrol:endorsed:before":
+            assert org1.database is not None
+            rows.extend(org1.database.rows("SELECT wrapped_key, sealed FROM templates"))
+            raise Refusal(RefusalCode.NODE_NOT_ACTIVE, "not today")
+
+    org1.restart(refuse_after_sealing)
+    with pytest.raises(Refusal):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    files = b"".join(path.read_bytes() for path in (tmp_path / "Org1MSP" / "vault").iterdir())
+    (row,) = rows
+    assert row["wrapped_key"] not in files
+    assert row["sealed"][:32] not in files
 
 
 async def test_erasure_destroys_even_while_the_ledger_is_away(org1: MemoryNode, reference: Reference) -> None:
