@@ -93,6 +93,24 @@ def test_secret_files_are_for_their_owner_alone(run: Run) -> None:
     assert all(stat.S_IMODE((run.folder / name).stat().st_mode) == 0o700 for name in NODES)
 
 
+@pytest.mark.photos
+def test_real_people(photos: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "veilmesh_node", "demo", "--json"),
+            *("--photos", photos / "photos" / "johns", "--people", "2"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    figures = json.loads(done.stdout)["figures"]
+    assert done.returncode == 0, done.stderr
+    assert figures["mated"] == {"decided": 6, "match": 6, "no_match": 0, "not_acquired": 0}
+    assert figures["non_mated"] == {"decided": 2, "match": 0, "no_match": 2, "not_acquired": 0}
+
+
 def _secrets(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield every secret of the demo in the forms in which a log could show it."""
     for features in _features(folder):
