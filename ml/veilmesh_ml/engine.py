@@ -42,8 +42,7 @@ class Engine(Protocol):
         Args:
             image: uint8 (height, width, 3) RGB, upright.
             thorough: look for small, tilted and doubtful faces too. Anonymizing wants this: there a false
-                alarm
-                costs a patch of wall and a missed face costs a person.
+                alarm costs a patch of wall and a missed face costs a person.
         """
         ...
 

@@ -79,7 +79,8 @@ def anonymize_folder(
 
     Raises:
         ParameterError: an input does not exist, or `out_dir` is an input folder, whose originals it would
-            overwrite. ManifestError: the output folder's manifest cannot be read or written.
+            overwrite.
+        ManifestError: the output folder's manifest cannot be read or written.
     """
     settings = settings or FolderSettings()
     jobs = list(_plan(inputs, out_dir, settings))

@@ -33,9 +33,10 @@ class FolderSettings:
 
     Attributes:
         method: name of the anonymizer; what the gate refuses falls through to stronger settings and the
-            solid mask. parameters: of the anonymizer, without its key. key: 32 bytes for a keyed method.
-            With one, permuted pictures can be restored, so they are written lossless and
-            their recovery records kept in the manifest; without one nobody can undo anything.
+            solid mask.
+        parameters: of the anonymizer, without its key.
+        key: 32 bytes for a keyed method. With one, permuted pictures can be restored, so they are written
+            lossless and their recovery records kept in the manifest; without one nobody can undo anything.
         threshold_dissimilarity: at or below it two faces match.
         level: how far above it the gate wants every attack to stay.
     """

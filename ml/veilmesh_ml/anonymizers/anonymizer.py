@@ -35,7 +35,8 @@ class AnonymizedImage:
         parameters: what it ran with, without keys: fit for a receipt.
         changed: one area per face, in the faces' order.
         face_findable: whether the method promises that a detector still finds a face here; the gate holds
-            it to that. recovery: what the key's owner needs to undo it; None where nobody can.
+            it to that.
+        recovery: what the key's owner needs to undo it; None where nobody can.
     """
 
     image: RgbImage = field(repr=False)
