@@ -39,7 +39,9 @@ def anonymize(
     key_file: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="permute: a file of 64 hex digits, with which it can be undone."
+            exists=True,
+            dir_okay=False,
+            help="permute: a file of 64 hex digits; `veilmesh_ml` restores the pictures with it.",
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Demand the gate's wider margin.")] = False,
