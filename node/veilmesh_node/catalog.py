@@ -38,6 +38,10 @@ class Description:
 
 INTERNAL = Entry("INTERNAL", Status.INTERNAL, "internal error", "the node's log has the details")
 
+CHECK_IDENTITY = (
+    "is the certificate in the home's msp/signcerts expired or revoked? A new one needs a new start"
+)
+
 CATALOG: Mapping[type[errors.NodeError], Entry] = {
     errors.HomeError: Entry(
         "HOME", Status.FAILED_PRECONDITION, "the node is not set up", "check the node's home folder"
@@ -123,6 +127,15 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
         Status.UNAVAILABLE,
         "the ledger is out of reach",
         "is the ledger up, and the network between? Try again when it is",
+    ),
+    errors.LedgerRejectedError: Entry(
+        "LEDGER_REJECTED", Status.FAILED_PRECONDITION, "the ledger does not accept this node", CHECK_IDENTITY
+    ),
+    errors.TransactionRefusedError: Entry(
+        "TRANSACTION_REFUSED",
+        Status.FAILED_PRECONDITION,
+        "the orderers did not take the transaction",
+        CHECK_IDENTITY,
     ),
     errors.LedgerConflictError: Entry(
         "LEDGER_CONFLICT", Status.ABORTED, "collided with other transactions", "try again"

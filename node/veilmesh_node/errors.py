@@ -22,6 +22,8 @@ NodeError
 ├── ReceiptError                 a privacy receipt that does not hold; says what is wrong
 ├── LedgerError
 │   ├── LedgerUnavailableError   out of reach, or no answer in time
+│   ├── LedgerRejectedError      it answered, and takes nothing from this node, or not this
+│   │   └── TransactionRefusedError  the orderers did not take it, so it will not be committed
 │   ├── LedgerConflictError      kept colliding with other transactions; a new attempt may succeed
 │   └── TransactionInvalidError  committed as invalid; carries the validation code
 ├── PeerError
@@ -161,6 +163,17 @@ class LedgerError(NodeError):
 
 class LedgerUnavailableError(LedgerError):
     """Out of reach, or no answer in time."""
+
+
+class LedgerRejectedError(LedgerError):
+    """It does not accept this node's identity, or its request; no rule of the chaincode spoke."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the ledger does not accept this node's identity or request: {reason}")
+
+
+class TransactionRefusedError(LedgerRejectedError):
+    """The orderers did not take the transaction, so it will not be committed."""
 
 
 class LedgerConflictError(LedgerError):

@@ -31,13 +31,36 @@ from veilmesh_fabric.retry import RetryPolicy, SystemClock, is_uncertain, retry_
 from veilmesh_fabric.transaction import SignedTransaction
 from veilmesh_fabric.wire import decode
 
-from veilmesh_node.errors import LedgerConflictError, LedgerUnavailableError, TransactionInvalidError
+from veilmesh_node.errors import (
+    LedgerConflictError,
+    LedgerError,
+    LedgerRejectedError,
+    LedgerUnavailableError,
+    TransactionInvalidError,
+    TransactionRefusedError,
+)
 from veilmesh_node.ports import Change, EndorsedTransaction, Request
 
 COMMIT_WITHIN_S = 30.0
 IN_DOUBT_WITHIN_S = 5.0  # longer than any ordering delay we know; a transaction under way is seen by then
 
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
+
+# No answer, or one that a broken connection can end a call with; all others are answers.
+_NO_ANSWER = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+# What only words tell. A peer that turns an identity away says so under a code of its gateway's choosing, and
+# a gateway that answers ABORTED may do so because orderers or peers behind it are away.
+_TURNED_AWAY = ("access denied",)
+_BEHIND_IS_AWAY = ("SERVICE_UNAVAILABLE", "code = Unavailable")
 
 Record = TypeVar("Record", bound=Document)
 Answer = TypeVar("Answer")
@@ -119,14 +142,19 @@ class GatewayLedger:
         try:
             await self._gateway.calls.submit(signed)
         except SubmitError as err:
-            if not is_uncertain(err):
-                raise LedgerConflictError(f"transaction {transaction.tx_id} was not taken: {err}") from err
+            if is_uncertain(err):
+                return
+            failure = failure_in(err)
+            if isinstance(failure, LedgerRejectedError):
+                raise TransactionRefusedError(str(err)) from err
+            raise failure from err
 
     async def _status(self, tx_id: str, within_s: float) -> CommitStatus | None:
         """Return what became of a transaction; None where nothing is known of it within the time.
 
         Raises:
             LedgerUnavailableError: the ledger cannot be asked.
+            LedgerRejectedError: it does not answer this node.
         """
         identity = self._gateway.identity
         request = CommitStatusRequest.build(identity.creator, self._contract.channel_name, tx_id)
@@ -135,7 +163,7 @@ class GatewayLedger:
         except CommitStatusError as err:
             if err.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 return None
-            raise LedgerUnavailableError(f"fate of transaction {tx_id} is unknown: {err}") from err
+            raise failure_in(err) from err
 
 
 async def _translated(answer: Awaitable[Answer]) -> Answer:
@@ -143,12 +171,22 @@ async def _translated(answer: Awaitable[Answer]) -> Answer:
     try:
         return await answer
     except GatewayError as err:
-        refusal = refusal_in(err)
-        if refusal is not None:
-            raise refusal from err
-        raise LedgerUnavailableError(f"the ledger does not answer: {err}") from err
+        raise failure_in(err) from err
     except FabricError as err:
         raise LedgerUnavailableError(f"the ledger's answer is not usable: {err}") from err
+
+
+def failure_in(error: GatewayError) -> Refusal | LedgerError:
+    """Return what a gateway's error means to a node: the chaincode's no, the network's no, or no answer."""
+    refusal = refusal_in(error)
+    if refusal is not None:
+        return refusal
+    words = str(error)
+    if any(phrase in words for phrase in _TURNED_AWAY):
+        return LedgerRejectedError(words)
+    if error.code in _NO_ANSWER or any(phrase in words for phrase in _BEHIND_IS_AWAY):
+        return LedgerUnavailableError(f"the ledger does not answer: {words}")
+    return LedgerRejectedError(words)
 
 
 def refusal_in(error: GatewayError) -> Refusal | None:

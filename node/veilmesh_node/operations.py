@@ -30,6 +30,7 @@ from veilmesh_node.errors import (
     LedgerUnavailableError,
     NodeError,
     TransactionInvalidError,
+    TransactionRefusedError,
     VerificationLostError,
 )
 from veilmesh_node.journal import UNDOING, Journal, Kind, Operation, Transition
@@ -42,7 +43,7 @@ CONFLICT_ATTEMPTS = 5  # collisions in one run, before the caller is told to try
 Prepare = Callable[[Operation], Awaitable[Operation]]
 
 # After these, a transaction that may have been sent has changed nothing, and will not.
-_CERTAIN = (Refusal, TransactionInvalidError, VerificationLostError)
+_CERTAIN = (Refusal, TransactionInvalidError, TransactionRefusedError, VerificationLostError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ async def commit(ledger: Ledger, operation: Operation, *, committed: Transition,
     """Send the operation's transaction; return `committed`, or after a collision a way back to step `again`.
 
     Raises:
-        TransactionInvalidError, LedgerUnavailableError: as `Ledger.commit`.
+        TransactionInvalidError, TransactionRefusedError, LedgerUnavailableError: as `Ledger.commit`.
     """
     result = str(operation.state["ledger_result"])
     transaction = EndorsedTransaction(operation.tx_id, operation.envelope, result.encode())

@@ -63,8 +63,8 @@ class EndorsedTransaction:
 class Ledger(Protocol):
     """The ledger as this node's identity sees it.
 
-    Every method raises `Refusal` where the ledger says no, and `LedgerUnavailableError` where it does not
-    say.
+    Every method raises `Refusal` where the chaincode says no, `LedgerRejectedError` where the network does
+    not let this node, or this request, get as far, and `LedgerUnavailableError` where nobody says anything.
     """
 
     async def policy(self) -> Policy: ...
@@ -96,6 +96,7 @@ class Ledger(Protocol):
         Raises:
             LedgerConflictError: it collided and changed nothing; a new one may succeed.
             TransactionInvalidError: it was committed as invalid for another reason.
+            TransactionRefusedError: the orderers did not take it.
             LedgerUnavailableError: its fate is not known; call again later, in doubt.
         """
         ...

@@ -22,7 +22,7 @@ from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.retry import SystemClock
 from veilmesh_node.domain.commitment import commit_probe, new_salt
 from veilmesh_node.domain.secret import Features
-from veilmesh_node.errors import PeerCertificateError, PeerUnavailableError
+from veilmesh_node.errors import LedgerRejectedError, PeerCertificateError, PeerUnavailableError
 from veilmesh_node.exchange.client import ExchangeClient
 from veilmesh_node.exchange.pinning import fetch_pinned
 from veilmesh_node.exchange.service import MAX_MESSAGE_BYTES
@@ -203,6 +203,21 @@ async def test_a_node_is_found_by_its_ledger_record(org2: LiveNode) -> None:
             await client.submit_probe(impostor, authentication_id="0" * 64, suite=SUITE, sealed_probe=b"x")
     finally:
         await client.close()
+
+
+async def test_an_identity_that_the_ledger_turns_away_is_told_so(org1: LiveNode) -> None:
+    identity = SigningIdentity.from_msp_folder(org1.home.msp, "Org2MSP")  # under another's name
+    network = org1.consortium.network
+    async with connect(network.address, network.tls_roots.read_bytes()) as channel:
+        ledger = GatewayLedger(
+            Gateway(channel, identity), channel_name=network.channel, chaincode_name=network.chaincode
+        )
+        with pytest.raises(LedgerRejectedError, match="access denied"):
+            await ledger.policy()
+        with pytest.raises(LedgerRejectedError, match="access denied"):
+            await ledger.endorse(ERASE_REFERENCE, ReferenceKey(reference_id="0" * 32))
+        with pytest.raises(LedgerRejectedError):
+            await ledger.was_committed("0" * 64)
 
 
 class SkewedClock(SystemClock):

@@ -132,6 +132,8 @@ class MemoryPort:
         self._codes: dict[str, str] = {}
         self.down = False
         self.lose_answers = False  # transactions are committed, but the node does not hear of it
+        self.endorsing_fails: Exception | None = None
+        self.committing_fails: Exception | None = None  # before anything is sent
         self.collisions = 0  # that many commits from now on collide
 
     async def policy(self) -> Policy:
@@ -156,12 +158,16 @@ class MemoryPort:
         return await self._evaluate("authentication:Get", request, Authentication)
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
+        if self.endorsing_fails is not None:
+            raise self.endorsing_fails
         transaction = await self._simulate(change.function, request)
         self._endorsed[transaction.stub.tx_id] = transaction
         return EndorsedTransaction(transaction.stub.tx_id, b"envelope", transaction.response.payload)
 
     async def commit(self, transaction: EndorsedTransaction, *, in_doubt: bool) -> None:
         self._require_up()
+        if self.committing_fails is not None:
+            raise self.committing_fails
         code = self._codes.get(transaction.tx_id) if in_doubt else None
         if code is None:
             code = (

@@ -17,6 +17,7 @@ from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
 from veilmesh_chaincode.records.policy import ExchangeMode
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_node.agreement import Disagreement
+from veilmesh_node.catalog import describe
 from veilmesh_node.deciding import SubmittedProbe
 from veilmesh_node.domain import receipt as receipts
 from veilmesh_node.domain.commitment import commit_input, commit_probe, new_salt
@@ -27,6 +28,7 @@ from veilmesh_node.errors import (
     IdempotencyConflictError,
     InvalidRequestError,
     LedgerConflictError,
+    LedgerRejectedError,
     LedgerUnavailableError,
     ModelDiffersError,
     NoOpenAuthenticationError,
@@ -37,6 +39,7 @@ from veilmesh_node.errors import (
     ReceiptError,
     SampleRejectedError,
     StorageFullError,
+    TransactionRefusedError,
 )
 from veilmesh_node.journal import Kind, StepPoint
 from veilmesh_node.ports import OPEN_AUTHENTICATION
@@ -641,6 +644,31 @@ async def test_an_undone_enrolment_leaves_no_byte_of_its_template(org1: MemoryNo
     (row,) = rows
     assert row["wrapped_key"] not in files
     assert row["sealed"][:32] not in files
+
+
+async def test_a_node_that_the_network_turns_away_keeps_no_template(org1: MemoryNode) -> None:
+    org1.ledger.endorsing_fails = LedgerRejectedError("access denied")
+    with pytest.raises(LedgerRejectedError, match="access denied"):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    assert await settled(org1)
+    org1.ledger.endorsing_fails = None
+    org1.ledger.committing_fails = TransactionRefusedError("FORBIDDEN")
+    with pytest.raises(TransactionRefusedError):
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    assert await settled(org1)
+    assert list(org1.content.ids()) == []
+
+
+async def test_a_transaction_whose_fate_is_not_told_is_waited_for(org1: MemoryNode) -> None:
+    org1.ledger.committing_fails = LedgerRejectedError("access denied")
+    with pytest.raises(LedgerRejectedError) as caught:
+        await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+    (waiting,) = org1.journal.unfinished()
+    assert (waiting.step, caught.value.operation_id) == ("endorsed", waiting.operation_id)
+    assert "signcerts" in describe(caught.value).hint
+    org1.ledger.committing_fails = None
+    assert await org1.operations.resume() == 0
+    assert await settled(org1)
 
 
 async def test_erasure_destroys_even_while_the_ledger_is_away(org1: MemoryNode, reference: Reference) -> None:
