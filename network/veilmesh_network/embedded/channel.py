@@ -35,28 +35,24 @@ class Channel:
             it.
         """
         identity = self.config.msps.identity(signed.signer, at)
-        if not self.signature_holds(signed):
+        if not signature_holds(*signed):
             raise IdentityError(f"signature of {identity} does not hold")
         return identity
 
     def signature_holds(self, signed: SignedMessage) -> bool:
         """Whether the signature is of that message by the key in the signer's certificate.
 
-        A signature meets several checkpoints here: orderer and validator both look at the creator's, and the
-        validator at those that this process's endorser has just made. Whether it holds is a pure function of
-        signer, message and signature, so one that did is remembered by a hash over all three.
+        Those in transactions meet two checkpoints here: orderer and validator both look at the creator's, and
+        the validator at those that this process's endorser has just made. Whether one holds is a pure
+        function of signer, message and signature; so what `remember` was told needs no second check.
         """
-        digest = _digest(signed)
-        if digest in self._good:
-            return True
-        if signature_holds(*signed):
-            self._remember(digest)
-            return True
-        return False
+        return _digest(signed) in self._good or signature_holds(*signed)
 
-    def signed_here(self, signed: SignedMessage) -> None:
-        """Remember a signature that this process has made, so that it need not check it."""
-        self._remember(_digest(signed))
+    def remember(self, signed: SignedMessage) -> None:
+        """Remember a signature that this process has checked or made, and that the validator will meet."""
+        self._good[_digest(signed)] = None
+        if len(self._good) > _REMEMBERED_SIGNATURES:
+            self._good.popitem(last=False)
 
     def require_writer(self, identity: Identity) -> None:
         """Raise IdentityError unless `identity` may submit transactions."""
@@ -78,12 +74,7 @@ class Channel:
     def _find_satisfies(self, policy: str, identity: Identity) -> bool:
         return self.config.policies.policy(policy).satisfied_by([identity])
 
-    def _remember(self, digest: bytes) -> None:
-        self._good[digest] = None
-        if len(self._good) > _REMEMBERED_SIGNATURES:
-            self._good.popitem(last=False)
-
 
 def _digest(signed: SignedMessage) -> bytes:
-    lengths = b"%d %d " % (len(signed.signer), len(signed.message))
-    return sha256(lengths + signed.signer + signed.message + signed.signature).digest()
+    signer, signature, message = signed
+    return sha256(b"%d %d %b%b%b" % (len(signer), len(message), signer, message, signature)).digest()

@@ -196,7 +196,7 @@ class Endorser:
     def _sign(self, peer: Peer, response: Any, payload: bytes) -> Any:
         answer = endorse(peer.identity, payload, response)
         creator = peer.identity.creator
-        self._channel.signed_here(SignedMessage(creator, answer.endorsement.signature, payload + creator))
+        self._channel.remember(SignedMessage(creator, answer.endorsement.signature, payload + creator))
         return answer
 
 

@@ -101,10 +101,9 @@ class Orderer:
             raise OrderingError("NOT_FOUND", f"channel {header.channel_id!r} does not exist")
         if header.type != common_pb2.ENDORSER_TRANSACTION:
             raise OrderingError("BAD_REQUEST", "the embedded ledger orders endorser transactions alone")
+        signed = SignedMessage(signer.creator, envelope.signature, envelope.payload)
         try:
-            identity = self._channel.signer(
-                SignedMessage(signer.creator, envelope.signature, envelope.payload), self._now()
-            )
-            self._channel.require_writer(identity)
+            self._channel.require_writer(self._channel.signer(signed, self._now()))
         except IdentityError as err:
             raise OrderingError("FORBIDDEN", f"{err}: permission denied") from err
+        self._channel.remember(signed)
