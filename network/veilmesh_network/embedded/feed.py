@@ -26,8 +26,7 @@ class BlockFeed:
 
     def known_transaction(self, tx_id: str) -> TransactionRecord | None:
         """Return how the transaction was committed, None while it is not."""
-        with self._store.snapshot() as snapshot:
-            return snapshot.transaction(tx_id)
+        return self._store.transaction(tx_id)
 
     async def transaction(self, tx_id: str) -> TransactionRecord:
         """Return how the transaction was committed, once it is."""

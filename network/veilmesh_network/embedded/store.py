@@ -138,10 +138,7 @@ class Snapshot:
         return [HistoryEntry(*row) for row in rows]
 
     def transaction(self, tx_id: str) -> TransactionRecord | None:
-        row = self._connection.execute(
-            "SELECT tx_id, block, position, code FROM transactions WHERE tx_id = ?", (tx_id,)
-        ).fetchone()
-        return None if row is None else TransactionRecord(*row)
+        return _transaction(self._connection, tx_id)
 
 
 class LedgerStore:
@@ -191,20 +188,27 @@ class LedgerStore:
             raise KeyError(number)
         return bytes(row[0])
 
+    def transaction(self, tx_id: str) -> TransactionRecord | None:
+        with self._reader() as connection:
+            return _transaction(connection, tx_id)
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Give a view that does not change until the context ends. Several may be open."""
         with self._reader() as connection:
-            yield Snapshot(connection)
+            connection.execute("BEGIN")
+            try:
+                yield Snapshot(connection)
+            finally:
+                connection.rollback()
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; each statement by itself sees the last block that is committed then."""
         connection = self._idle.pop() if self._idle else self._connect()
-        connection.execute("BEGIN")
         try:
             yield connection
         finally:
-            connection.rollback()
             self._idle.append(connection)
 
     def commit(self, commit: BlockCommit) -> None:
@@ -249,6 +253,13 @@ class LedgerStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+
+def _transaction(connection: sqlite3.Connection, tx_id: str) -> TransactionRecord | None:
+    row = connection.execute(
+        "SELECT tx_id, block, position, code FROM transactions WHERE tx_id = ?", (tx_id,)
+    ).fetchone()
+    return None if row is None else TransactionRecord(*row)
 
 
 def _stored(key: str | bytes) -> bytes:
