@@ -24,7 +24,7 @@ class Keeper:
         self._publication = publication
         self._metrics = metrics
         self._registered = False
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}  # the last one of each kind
 
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -38,12 +38,22 @@ class Keeper:
                 await task
 
     async def _keep(self) -> None:
+        """Go round for ever; what goes wrong in one round is logged, and left to the next."""
         while True:
-            await self._register()
-            waiting = await self._env.operations.resume()
-            self._metrics.unfinished.set(waiting)
-            self._env.journal.prune()
+            try:
+                await self._go_round()
+            except NodeError as err:
+                self._complain("house is not kept", err)
+            except Exception:  # noqa: BLE001 - a defect in one round must not end the others
+                _log.exception("house is not kept")
+            else:
+                self._complaints.pop("house is not kept", None)
             await asyncio.sleep(INTERVAL_S)
+
+    async def _go_round(self) -> None:
+        await self._register()
+        self._metrics.unfinished.set(await self._env.operations.resume())
+        self._env.journal.prune()
 
     async def _register(self) -> None:
         """See that the ledger knows this node as it is; complain once where that cannot be done as yet."""
@@ -53,10 +63,14 @@ class Keeper:
             node = await ensure_registered(self._env.ledger, self._publication)
         except (NodeError, Refusal) as err:
             self._metrics.ledger_reachable.set(0 if isinstance(err, LedgerUnavailableError) else 1)
-            if str(err) != self._complaint:
-                _log.warning("not registered yet: %s", err)
-            self._complaint = str(err)
+            self._complain("not registered yet", err)
             return
         self._registered = True
         self._metrics.ledger_reachable.set(1)
         _log.info("node %s is registered and %s", node.node_id, node.status)
+
+    def _complain(self, what: str, err: Exception) -> None:
+        """Log what does not work, once and not with every round."""
+        if self._complaints.get(what) != str(err):
+            _log.warning("%s: %s", what, err)
+        self._complaints[what] = str(err)
