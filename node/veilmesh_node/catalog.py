@@ -150,7 +150,7 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
     errors.PeerUnavailableError: Entry(
         "PEER_UNAVAILABLE",
         Status.UNAVAILABLE,
-        "the other node is out of reach",
+        "the other node cannot answer now",
         "try again; the attempt was cancelled and does not count",
     ),
     errors.PeerCertificateError: Entry(
@@ -193,6 +193,25 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
     ),
     errors.RateLimitedError: Entry("RATE_LIMITED", Status.RESOURCE_EXHAUSTED, "too many calls", "slow down"),
 }
+
+_TROUBLE = frozenset(
+    {Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED, Status.INTERNAL, Status.DATA_LOSS, Status.ABORTED}
+)
+_TROUBLE_CODES = frozenset(
+    {INTERNAL.code}
+    | {status.name for status in (*_TROUBLE, Status.UNKNOWN)}  # of a peer that gave no code of its own
+    | {
+        entry.code
+        for kind, entry in CATALOG.items()
+        if entry.status in _TROUBLE or issubclass(kind, errors.LedgerError)
+    }
+)
+
+
+def is_trouble(code: str) -> bool:
+    """Whether a peer's code means that it cannot answer just now, rather than that it will not."""
+    return code in _TROUBLE_CODES
+
 
 REFUSAL_STATUS: Mapping[RefusalCode, grpc.StatusCode] = {
     **dict.fromkeys(RefusalCode, Status.FAILED_PRECONDITION),

@@ -27,7 +27,7 @@ NodeError
 │   ├── LedgerConflictError      kept colliding with other transactions; a new attempt may succeed
 │   └── TransactionInvalidError  committed as invalid; carries the validation code
 ├── PeerError
-│   ├── PeerUnavailableError     the other node is out of reach, or gave no answer in time
+│   ├── PeerUnavailableError     the other node is out of reach, gave no answer in time, or is in trouble
 │   ├── PeerCertificateError     it showed a certificate that the ledger does not name
 │   └── PeerRefusedError         it answered, and said no
 ├── VerificationLostError        interrupted before a decision; the authentication is cancelled
@@ -192,7 +192,7 @@ class PeerError(NodeError):
 
 
 class PeerUnavailableError(PeerError):
-    """Out of reach, or no answer in time."""
+    """Out of reach, no answer in time, or in trouble of its own: it cannot answer now."""
 
 
 class PeerCertificateError(PeerError):

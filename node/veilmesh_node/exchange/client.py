@@ -9,7 +9,8 @@ from veilmesh.v1.exchange_pb2 import SubmitProbeRequest
 from veilmesh.v1.exchange_pb2_grpc import ExchangeStub
 from veilmesh_chaincode.records.registry import Node
 
-from veilmesh_node.errors import PeerRefusedError, PeerUnavailableError
+from veilmesh_node.catalog import is_trouble
+from veilmesh_node.errors import PeerError, PeerRefusedError, PeerUnavailableError
 from veilmesh_node.exchange.pinning import fetch_pinned
 from veilmesh_node.exchange.service import MAX_MESSAGE_BYTES
 from veilmesh_node.rpc.failures import detail_of
@@ -42,12 +43,7 @@ class ExchangeClient:
                 # It may come back with another certificate, so the next call looks at it anew.
                 await self._drop(node)
                 raise PeerUnavailableError(f"node {node.node_id} does not answer: {err.details()}") from err
-            detail = detail_of(err)
-            code, message = (
-                detail.code or err.code().name,
-                detail.message or err.details() or "no reason given",
-            )
-            raise PeerRefusedError(node.node_id, code, message) from err
+            raise failure_of(node.node_id, err) from err
         return str(answer.conclusion_tx_id)
 
     async def close(self) -> None:
@@ -84,3 +80,12 @@ class ExchangeClient:
         channel = self._channels.pop((node.endpoint, node.tls_certificate_sha256), None)
         if channel is not None:
             await channel.close()
+
+
+def failure_of(node_id: str, err: grpc.aio.AioRpcError) -> PeerError:
+    """Return what a node's answer means: that it refused, or that it is in trouble of its own."""
+    detail = detail_of(err)
+    code, message = detail.code or err.code().name, detail.message or err.details() or "no reason given"
+    if is_trouble(code):
+        return PeerUnavailableError(f"node {node_id} cannot answer now: {message}")
+    return PeerRefusedError(node_id, code, message)
