@@ -29,6 +29,7 @@ protos: $(VENV)/.dev  ## regenerate the message classes
 
 bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md
 	$(BIN)/veilmesh bench ledger
+	$(BIN)/veilmesh bench audit
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
-from veilmesh_network.network import down, up
+from veilmesh_network.network import Network, down, up
 
 BENCH_NODE = "bench-node"
 """The identity of Org1 that the load signs with."""
@@ -50,13 +50,17 @@ class BenchSize:
 
 
 async def bench_ledger(
-    size: BenchSize | None = None, progress: Callable[[str], None] = lambda _: None
+    size: BenchSize | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    on_loaded: Callable[[Network], None] | None = None,
 ) -> BenchResult:
     """Measure; everything that was started is gone when this returns.
 
     Args:
         size: how much to do.
         progress: is told what happens, for people.
+        on_loaded: is given the network while it still runs, in a thread of its own.
 
     Raises:
         NetworkError: the ledger did not start, or the load failed.
@@ -72,6 +76,8 @@ async def bench_ledger(
                 f"{size.evaluates} evaluates at concurrency {size.concurrency}"
             )
             figures = await _load(folder, size)
+            if on_loaded is not None:
+                await asyncio.to_thread(on_loaded, network)
         finally:
             down(folder)
     return BenchResult(
