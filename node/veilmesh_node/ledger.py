@@ -125,10 +125,6 @@ class GatewayLedger:
             raise LedgerConflictError(f"transaction {transaction.tx_id}: {status.code_name}")
         raise TransactionInvalidError(transaction.tx_id, status.code_name)
 
-    async def was_committed(self, tx_id: str) -> bool:
-        status = await self._status(tx_id, IN_DOUBT_WITHIN_S)
-        return status is not None and status.valid
-
     async def _evaluate(self, function: str, request: Document | None, record: type[Record]) -> Record:
         args = [] if request is None else [request.to_bytes()]
         return record.from_bytes(await _translated(self._contract.evaluate(function, *args)))

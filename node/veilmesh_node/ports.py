@@ -101,10 +101,6 @@ class Ledger(Protocol):
         """
         ...
 
-    async def was_committed(self, tx_id: str) -> bool:
-        """Whether a transaction that may have been sent took effect; waits a little for one under way."""
-        ...
-
 
 class ContentStore(Protocol):
     """Bytes by content id."""

@@ -7,7 +7,8 @@
 
 The probe is never written down. So where a node was killed, or the deciding node did not answer, the ledger
 is asked: what was concluded meanwhile is the result; what is still open is cancelled, and counts as no
-attempt.
+attempt. An opening whose fate nobody knows may still lie in some queue, so it is first made certain: the same
+transaction is sent again, and opens once.
 """
 
 from dataclasses import dataclass, field
@@ -28,10 +29,16 @@ from veilmesh_chaincode.records.registry import Node
 from veilmesh_node.domain.commitment import commit_probe, new_salt
 from veilmesh_node.domain.secret import Features, Secret
 from veilmesh_node.environment import Environment
-from veilmesh_node.errors import LedgerConflictError, PeerError, VerificationLostError
+from veilmesh_node.errors import (
+    LedgerConflictError,
+    PeerError,
+    TransactionInvalidError,
+    TransactionRefusedError,
+    VerificationLostError,
+)
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Traces, commit, endorse
-from veilmesh_node.ports import CANCEL_AUTHENTICATION, OPEN_AUTHENTICATION, FaceBox
+from veilmesh_node.ports import CANCEL_AUTHENTICATION, OPEN_AUTHENTICATION, EndorsedTransaction, FaceBox
 from veilmesh_node.sealing import SUITE, Binding, seal
 
 CANCEL_ATTEMPTS = 5
@@ -201,13 +208,25 @@ class Verification:
         )
 
     async def _find(self, operation: Operation) -> Authentication | None:
-        """Return the operation's authentication; None where it was never opened."""
+        """Return the operation's authentication; None where it was never opened, or expired unused."""
         authentication_id = operation.state.get("authentication_id") or operation.tx_id
         if not authentication_id:
             return None
-        if operation.step == Step.ENDORSED and not await self._env.ledger.was_committed(authentication_id):
+        if operation.step == Step.ENDORSED and not await self._opened(operation):
             return None
         return await self._env.ledger.authentication(authentication_id)
+
+    async def _opened(self, operation: Operation) -> bool:
+        """Make certain whether the opening took effect; one that has expired need not be known."""
+        result = str(operation.state["ledger_result"]).encode()
+        if self._env.clock.now_s() >= Authentication.from_bytes(result).expires_at_s:
+            return False
+        transaction = EndorsedTransaction(operation.tx_id, operation.envelope, result)
+        try:
+            await self._env.ledger.commit(transaction, in_doubt=True)
+        except (LedgerConflictError, TransactionInvalidError, TransactionRefusedError):
+            return False
+        return True
 
     async def _cancel(self, authentication: Authentication) -> None:
         request = AuthenticationId(authentication_id=authentication.authentication_id)

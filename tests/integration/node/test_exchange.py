@@ -28,7 +28,7 @@ from veilmesh_node.exchange.pinning import fetch_pinned
 from veilmesh_node.exchange.service import MAX_MESSAGE_BYTES
 from veilmesh_node.faces import MlFaces
 from veilmesh_node.ledger import GatewayLedger
-from veilmesh_node.ports import ERASE_REFERENCE, OPEN_AUTHENTICATION
+from veilmesh_node.ports import ERASE_REFERENCE, OPEN_AUTHENTICATION, EndorsedTransaction
 from veilmesh_node.sealing import SUITE, seal
 from veilmesh_node.verification import Probe, binding_of
 
@@ -217,7 +217,7 @@ async def test_an_identity_that_the_ledger_turns_away_is_told_so(org1: LiveNode)
         with pytest.raises(LedgerRejectedError, match="access denied"):
             await ledger.endorse(ERASE_REFERENCE, ReferenceKey(reference_id="0" * 32))
         with pytest.raises(LedgerRejectedError):
-            await ledger.was_committed("0" * 64)
+            await ledger.commit(EndorsedTransaction("0" * 64, b"", b""), in_doubt=True)
 
 
 class SkewedClock(SystemClock):

@@ -360,6 +360,29 @@ async def test_a_lost_answer_is_read_from_the_ledger(org1: MemoryNode, org2: Mem
     assert verified.outcome is Outcome.MATCH
 
 
+@pytest.mark.parametrize("expired", [False, True])
+async def test_an_opening_that_arrives_late_is_not_left_open(
+    consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, *, expired: bool
+) -> None:
+    reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
+    org2.ledger.committing_fails = LedgerUnavailableError("not committed yet")
+    with pytest.raises(LedgerUnavailableError):
+        await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert await org2.operations.resume() == 1
+    (waiting,) = org2.journal.unfinished()
+    assert waiting.step == "endorsed"
+    org2.ledger.committing_fails = None
+    if expired:
+        consortium.world.now_s += TERMS.authentication_expiry_s
+    assert await org2.operations.resume() == 0
+    org2.ledger.deliver_late(waiting.tx_id)
+    authentication = await org2.ledger.authentication(waiting.tx_id)
+    over = authentication.expires_at_s <= consortium.world.now_s
+    assert over or authentication.status is AuthenticationStatus.CANCELLED
+    verified = await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert verified.outcome is Outcome.MATCH
+
+
 async def test_a_probe_without_a_face_opens_nothing(org1: MemoryNode, org2: MemoryNode) -> None:
     reference = (await org1.node.enrolment.enrol(enrol_request(photo("ada")))).reference
     with pytest.raises(SampleRejectedError):
