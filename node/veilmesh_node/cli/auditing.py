@@ -78,7 +78,7 @@ def chain_of(network: Network) -> list[bytes]:
 
 
 def measure(chain: Sequence[bytes]) -> dict[str, Any]:
-    """Verify a chain on all cores and on one; tell signatures a second, beside the bare rate of this machine."""
+    """Verify a chain on all cores and on one; tell signatures a second, beside the bare rate here."""
     started = time.perf_counter()
     report = _verify(chain, len(chain), None)
     elapsed_s = time.perf_counter() - started

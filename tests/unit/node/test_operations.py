@@ -733,6 +733,18 @@ async def test_what_is_seen_once_is_no_disagreement(
     assert await org1.node.agreement.check() == []
 
 
+async def test_a_template_that_does_not_open_is_a_disagreement(
+    org1: MemoryNode, reference: Reference
+) -> None:
+    assert org1.database is not None
+    org1.database.execute("UPDATE templates SET sealed = zeroblob(length(sealed))")
+    (found,) = await org1.node.agreement.check()
+    assert (found.reference_id, found.what) == (
+        reference.reference_id,
+        f"the vault's template does not open: template of reference {reference.reference_id} was changed",
+    )
+
+
 async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> None:
     assert org1.database is not None
     stray = org1.content.put(b"stray")
