@@ -1,6 +1,8 @@
 """Do vault, content store and ledger agree about this node's references?
 
-What an unfinished operation is still working on is left out: the journal tells of that.
+Every active template is opened and committed to anew, so one that a disk or somebody has changed is found
+here and not at the next comparison. What an unfinished operation is still working on is left out: the journal
+tells of that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
 
 from veilmesh_node.environment import Environment
+from veilmesh_node.errors import VaultIntegrityError
 from veilmesh_node.journal import Kind
 from veilmesh_node.vault import StoredTemplate
 
@@ -44,7 +47,7 @@ class Agreement:
         found = [
             Disagreement(reference_id, what)
             for reference_id in sorted(({*recorded, *stored}) - busy)
-            for what in _differences(recorded.get(reference_id), stored.get(reference_id))
+            for what in self._differences(recorded.get(reference_id), stored.get(reference_id))
         ]
         return found + list(self._content_differences(stored, busy))
 
@@ -78,19 +81,30 @@ class Agreement:
         for cid in sorted(present - used):
             yield Disagreement("", f"content {cid} belongs to no reference")
 
+    def _differences(self, recorded: Reference | None, stored: StoredTemplate | None) -> Iterator[str]:
+        if recorded is None:
+            yield "the vault holds a template, the ledger no reference"
+            return
+        if stored is None:
+            yield f"the ledger holds a reference ({recorded.status}), the vault no template"
+            return
+        if not stored.active:
+            yield "the vault's template was left pending"
+        if stored.version != recorded.version:
+            yield f"the vault holds version {stored.version}, the ledger version {recorded.version}"
+        elif stored.commitment != recorded.template_commitment:
+            yield "the ledger's commitment is not that of the vault's template"
+        elif stored.active:
+            yield from self._template_differences(stored)
+        if stored.surrogate_cid != recorded.surrogate_cid:
+            yield "the ledger names another surrogate than the vault"
 
-def _differences(recorded: Reference | None, stored: StoredTemplate | None) -> Iterator[str]:
-    if recorded is None:
-        yield "the vault holds a template, the ledger no reference"
-        return
-    if stored is None:
-        yield f"the ledger holds a reference ({recorded.status}), the vault no template"
-        return
-    if not stored.active:
-        yield "the vault's template was left pending"
-    if stored.version != recorded.version:
-        yield f"the vault holds version {stored.version}, the ledger version {recorded.version}"
-    elif stored.commitment != recorded.template_commitment:
-        yield "the ledger's commitment is not that of the vault's template"
-    if stored.surrogate_cid != recorded.surrogate_cid:
-        yield "the ledger names another surrogate than the vault"
+    def _template_differences(self, stored: StoredTemplate) -> Iterator[str]:
+        """Open the template and compare it with its commitment, which is the ledger's."""
+        try:
+            recommitted = self._env.vault.recommit(stored.reference_id, stored.version)
+        except VaultIntegrityError as err:
+            yield f"the vault's template does not open: {err}"
+            return
+        if recommitted != stored.commitment:
+            yield "the vault's template is not the one that was committed to"

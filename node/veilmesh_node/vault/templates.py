@@ -129,13 +129,18 @@ class TemplateVault:
         row = self._row(reference_id, version)
         if row["model_digest"] != model_digest:
             raise ModelDiffersError(f"reference {reference_id} is of model {row['model_digest']}")
-        template = self._open(row)[2]
+        _, template = self._open(row)
         return template.dissimilarity(rotate(probe, self._rotation_key(reference_id, version)))
 
     def recommit(self, reference_id: str, version: int) -> str:
-        """Open the active template and commit to it anew: equal to the ledger's where all is well."""
+        """Open the active template and commit to it anew: equal to the ledger's where all is well.
+
+        Raises:
+            UnknownReferenceError: no active template of that version.
+            VaultIntegrityError: the stored template was changed.
+        """
         row = self._row(reference_id, version)
-        salt, _, template = self._open(row)
+        salt, template = self._open(row)
         return commit_template(
             salt,
             reference_id=reference_id,
@@ -143,10 +148,6 @@ class TemplateVault:
             model_digest=row["model_digest"],
             template=template,
         )
-
-    def input_salt(self, reference_id: str, version: int) -> Secret:
-        """Return the salt that opens the receipt's commitment to the photo."""
-        return self._open(self._row(reference_id, version))[1]
 
     def attach_receipt(self, reference_id: str, version: int, receipt: bytes) -> None:
         """Replace the stored receipt by one with its inclusion proof."""
@@ -199,8 +200,8 @@ class TemplateVault:
             raise UnknownReferenceError(reference_id)
         return rows[0]
 
-    def _open(self, row: Any) -> tuple[Secret, Secret, Features]:
-        """Return salt, input salt and rotated template of a row."""
+    def _open(self, row: Any) -> tuple[Secret, Features]:
+        """Return the salt of a row's commitments, and its rotated template."""
         bound = _associated_data(row["reference_id"], row["version"], row["model_digest"])
         try:
             data_key = unseal(self._wrapping, row["wrapped_key"], b"key" + bound)
@@ -208,7 +209,7 @@ class TemplateVault:
         except InvalidTag as err:
             raise VaultIntegrityError(f"template of reference {row['reference_id']} was changed") from err
         salts, template = content[: 2 * SALT_BYTES], content[2 * SALT_BYTES :]
-        return Secret(salts[:SALT_BYTES]), Secret(salts[SALT_BYTES:]), Features.from_bytes(template)
+        return Secret(salts[:SALT_BYTES]), Features.from_bytes(template)
 
     def _rotation_key(self, reference_id: str, version: int) -> Secret:
         return self._key.derive(f"rotation/{reference_id}/{version}")
