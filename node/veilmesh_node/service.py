@@ -98,7 +98,8 @@ async def serving(
         sealing_key = SealingKey(SecretStore(database, key).get(SEALING_SECRET))
         client = ExchangeClient(certificate=home.tls_certificate, key=home.tls_key)
         stack.push_async_callback(client.close)
-        environment = await _environment(stack, home, config, key, Journal(database, _now_s, on_step))
+        journal = Journal(database, SystemClock().now_s, on_step)
+        environment = await _environment(stack, home, config, key, journal)
         node = Node(environment, sealing_key=sealing_key, salt_key=key.derive("receipts"), channel=client)
         stack.push_async_callback(environment.operations.drain)
         metrics = Metrics()
@@ -138,10 +139,6 @@ async def _environment(
         operations=Operations(journal),
         request_key=key.derive("requests"),
     )
-
-
-def _now_s() -> int:
-    return SystemClock().now_s()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 A file appears whole or not at all: written beside, flushed, renamed, and the folder flushed. What is read is
 checked against its id, so a changed file is an error and never an image. Surrogates are public within the
-consortium, so the files are readable by others on the machine.
+consortium, so nothing here guards the files; the node's home, in which they lie, is its owner's alone.
 """
 
 import errno
