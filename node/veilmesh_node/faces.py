@@ -143,7 +143,7 @@ def _cropped(image: "RgbImage", face: "Face") -> "tuple[RgbImage, Face]":
 
 def _clear(faces: "list[Face]") -> "list[Face]":
     """Drop what is hardly a face beside a clear one: the detector sees faint ones in emblems and folds."""
-    return [face for face in faces if face.confidence >= FAINT * faces[0].confidence]
+    return faces[:1] + [face for face in faces[1:] if face.confidence >= FAINT * faces[0].confidence]
 
 
 def _read(photo: bytes) -> "RgbImage":

@@ -55,6 +55,24 @@ def test_pictures_of_one_person_match(faces: MlFaces) -> None:
     assert decide(sample.dissimilarity(probe), 600_000).value == "match"
 
 
+def test_a_face_that_the_detector_hardly_sees_is_compared_where_it_is_the_only_one(
+    faces: MlFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thorough detection finds faces of negative confidence; only beside a clearer one are they nothing."""
+    from dataclasses import replace
+
+    from veilmesh_ml import read_image
+
+    engine = faces._engine
+    clear = engine.detect(read_image(picture()))[0]
+    faint = replace(clear, confidence=-0.05)
+    monkeypatch.setattr(engine, "detect", lambda _image, *, thorough=False: [faint] if thorough else [])
+    probe = asyncio.run(faces.encode_probe(picture()))
+    monkeypatch.setattr(engine, "detect", lambda _image, *, thorough=False: [clear, faint])
+    beside = asyncio.run(faces.encode_probe(picture()))
+    assert probe.dissimilarity(beside) == 0
+
+
 @pytest.mark.parametrize(
     ("photo", "reason"),
     [
