@@ -68,7 +68,7 @@ def test_a_face_that_the_detector_hardly_sees_is_compared_where_it_is_the_only_o
     faint = replace(clear, confidence=-0.05)
     monkeypatch.setattr(engine, "detect", lambda _image, *, thorough=False: [faint] if thorough else [])
     probe = asyncio.run(faces.encode_probe(picture()))
-    monkeypatch.setattr(engine, "detect", lambda _image, *, thorough=False: [clear, faint])
+    monkeypatch.setattr(engine, "detect", lambda _image, **_options: [clear, faint])
     beside = asyncio.run(faces.encode_probe(picture()))
     assert probe.dissimilarity(beside) == 0
 
