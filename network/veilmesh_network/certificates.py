@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from veilmesh_fabric.signing import CURVE_ORDERS
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """Where Fabric CA and Fabric's chaincode libraries keep a person's attributes."""
 
-_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _BACKDATE = timedelta(minutes=5)  # clocks differ; cryptogen does the same
 
 
@@ -252,4 +252,4 @@ def _sign_low_s(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKe
 
 def _is_low_s(signature: bytes) -> bool:
     _, s = decode_dss_signature(signature)
-    return s <= _P256_ORDER // 2
+    return s <= CURVE_ORDERS["secp256r1"] // 2
