@@ -34,7 +34,7 @@ def up(
     from veilmesh_node.cli import output
 
     status = network.up(folder, members=orgs, port=port, progress=output.note)
-    _write_auditor_homes(status.network)
+    _write_auditor_home(status.network)
     _show(status, as_json=as_json)
 
 
@@ -64,22 +64,18 @@ def status(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None
         raise typer.Exit(ExitCode.UNAVAILABLE)
 
 
-def _auditor_home(network: "Network", name: str) -> Path:
-    return network.folder / name
+def _auditor_home(network: "Network") -> Path:
+    return network.folder / "auditor"
 
 
-def _write_auditor_homes(network: "Network") -> None:
+def _write_auditor_home(network: "Network") -> None:
     """Give the auditor a client folder: an identity that reads, and the channel's first block."""
-    from veilmesh_network.network import AUDITOR, OrganisationKind
+    from veilmesh_network.network import AUDITOR
 
     from veilmesh_node.cli.provisioning import write_client_home
 
-    for entry in network.organisations:
-        if entry.kind is OrganisationKind.AUDITOR:
-            organisation = network.organisation(entry.name)
-            write_client_home(
-                network, organisation, organisation.identity(AUDITOR), _auditor_home(network, "auditor")
-            )
+    (auditor,) = network.auditors
+    write_client_home(network, auditor, auditor.identity(AUDITOR), _auditor_home(network))
 
 
 def _show(status: "NetworkStatus", *, as_json: bool) -> None:
@@ -90,7 +86,7 @@ def _show(status: "NetworkStatus", *, as_json: bool) -> None:
     from veilmesh_node.cli.live_blocks import height
 
     network = status.network
-    home = _auditor_home(network, "auditor")
+    home = _auditor_home(network)
     document: dict[str, Any] = {
         "running": status.running,
         "pid": status.pid,
