@@ -6,6 +6,9 @@ other is held to its numbers.
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.errors import UnknownNameError
 from veilmesh_ml.face import Box, Face
@@ -61,6 +64,23 @@ class Engine(Protocol):
     def encode(self, image: RgbImage, faces: list[Face]) -> Features:
         """Return the features of these faces, float64 (n, 128), in their order."""
         ...
+
+    def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
+        """Return the features of aligned faces, float64 (n, 128), in their order.
+
+        Args:
+            chips: uint8 (n, 150, 150, 3) RGB, as `align` gives them; any number.
+
+        Raises:
+            ValueError: another shape or type.
+        """
+        ...
+
+
+def check_chips(chips: NDArray[np.uint8]) -> None:
+    """Raise ValueError unless these are chips: uint8 (n, 150, 150, 3)."""
+    if chips.dtype != np.uint8 or chips.shape[1:] != (CHIP_PX, CHIP_PX, 3):
+        raise ValueError(f"chips are {chips.dtype} {chips.shape}, not uint8 (n, {CHIP_PX}, {CHIP_PX}, 3)")
 
 
 def load_engine(name: str = "reference") -> Engine:

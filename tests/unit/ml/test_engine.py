@@ -49,6 +49,23 @@ def test_chip_is_upright_and_150_px(engine: Engine, astronaut: RgbImage, astrona
     assert chip.dtype == np.uint8
 
 
+def test_chips_give_what_the_face_gives(
+    engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face]
+) -> None:
+    chip = engine.align(astronaut, astronaut_faces[0])
+    features = engine.encode_chips(np.stack([chip, chip[:, ::-1]]))
+    assert features.dtype == np.float64
+    assert np.array_equal(features[:1], engine.encode(astronaut, astronaut_faces))
+    assert 0 < dissimilarity(features[0], features[1]) < 0.4
+    assert engine.encode_chips(np.empty((0, 150, 150, 3), np.uint8)).shape == (0, 128)
+
+
+@pytest.mark.parametrize("shape", [(150, 150, 3), (1, 112, 112, 3), (1, 150, 150)])
+def test_what_is_no_chip_is_refused(engine: Engine, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="not uint8"):
+        engine.encode_chips(np.zeros(shape, np.uint8))
+
+
 def test_no_face(engine: Engine) -> None:
     assert engine.detect(np.full((200, 300, 3), 127, dtype=np.uint8)) == []
     assert engine.detect(np.zeros((1, 1, 3), dtype=np.uint8), thorough=True) == []

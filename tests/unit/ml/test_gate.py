@@ -5,6 +5,7 @@ pytest.importorskip("dlib")
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from veilmesh_ml import Box, Engine, Face, RgbImage, load_anonymizer
 from veilmesh_ml.anonymizers import AnonymizedImage
 from veilmesh_ml.attacks import STANDARD_ATTACKS, Attack
@@ -69,6 +70,9 @@ class TestVerdict:
 
             def encode(self, _image: RgbImage, faces: list[Face]) -> Features:
                 return np.full((len(faces), 128), np.nan)
+
+            def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
+                return np.full((len(chips), 128), np.nan)
 
         masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
         verdict = ReleaseGate(BrokenEngine(), attacks=()).judge(masked, astronaut_faces, features)
