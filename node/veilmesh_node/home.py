@@ -6,6 +6,7 @@
     tls/                  server.crt, server.key: shown to other nodes and to the organisation's applications
     exchange-roots.pem    TLS authorities of the consortium's members: whose nodes may connect
     client-roots.pem      authorities of the organisation's own client certificates
+    client-crls/          their revocation lists, *.pem, put there by the operator; need not exist
     gateway-roots.pem     what vouches for the ledger's gateway
     vault/                templates, journal, sealing key
     content/              surrogate images
@@ -74,6 +75,10 @@ class Home:
     @property
     def client_roots(self) -> Path:
         return self.folder / "client-roots.pem"
+
+    @property
+    def client_crls(self) -> Path:
+        return self.folder / "client-crls"
 
     @property
     def gateway_roots(self) -> Path:

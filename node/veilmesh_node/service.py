@@ -43,6 +43,7 @@ from veilmesh_node.listeners import api_listening, exchange_listening
 from veilmesh_node.metrics import Metrics
 from veilmesh_node.node import Node
 from veilmesh_node.operations import Operations
+from veilmesh_node.rpc.revocation_lists import RevocationLists
 from veilmesh_node.sealing import SUITE, SealingKey
 from veilmesh_node.vault import Database, NodeKey, TemplateVault, open_key_file
 from veilmesh_node.vault.secret_store import SecretStore
@@ -108,7 +109,9 @@ async def serving(
         publication = _publication(home, config, sealing_key)
         stack.enter_context(_metrics_served(config, metrics))
         await stack.enter_async_context(exchange_listening(config.exchange_listen, home, exchange))
-        await stack.enter_async_context(api_listening(config.api_listen, home, NodeService(node, metrics)))
+        revocation_lists = RevocationLists(home.client_crls, home.client_roots)
+        api = NodeService(node, revocation_lists, metrics)
+        await stack.enter_async_context(api_listening(config.api_listen, home, api))
         await stack.enter_async_context(Keeper(environment, publication, metrics).at_work())
         _log.info(
             "node %s takes other nodes' calls on %s and its organisation's on %s",

@@ -13,6 +13,7 @@ from veilmesh_node.metrics import Metrics
 from veilmesh_node.node import Node
 from veilmesh_node.rpc.caller import caller_of
 from veilmesh_node.rpc.failures import translated
+from veilmesh_node.rpc.revocation_lists import RevocationLists
 
 if TYPE_CHECKING:
     import grpc
@@ -27,8 +28,9 @@ Response = TypeVar("Response")
 class NodeService(NodeServicer):
     """Method names are the protocol's."""
 
-    def __init__(self, node: Node, metrics: Metrics) -> None:
+    def __init__(self, node: Node, revocation_lists: RevocationLists, metrics: Metrics) -> None:
         self._node = node
+        self._revocation_lists = revocation_lists
         self._metrics = metrics
 
     async def GetStatus(  # noqa: N802
@@ -156,5 +158,7 @@ class NodeService(NodeServicer):
         """Let the caller in or not, do the work, and tell what went wrong."""
         async with translated(context, method, describe):
             with self._metrics.call(method):
-                check_api(method, caller_of(context).role)
+                caller = caller_of(context)
+                self._revocation_lists.check(caller)
+                check_api(method, caller.role)
                 return await work()

@@ -18,6 +18,8 @@ ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")  # Fabric's, with JS
 @dataclass(frozen=True, slots=True)
 class Caller:
     certificate_sha256: str  # of the DER certificate
+    issuer: x509.Name
+    serial_number: int
     attributes: Mapping[str, str]
 
     @property
@@ -36,7 +38,7 @@ def caller_of(context: "grpc.aio.ServicerContext[Any, Any]") -> Caller:
         raise UnauthenticatedError("no client certificate was shown")
     certificate = x509.load_pem_x509_certificate(certificates[0])
     digest = sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-    return Caller(digest, _attributes(certificate))
+    return Caller(digest, certificate.issuer, certificate.serial_number, _attributes(certificate))
 
 
 def _attributes(certificate: x509.Certificate) -> Mapping[str, str]:

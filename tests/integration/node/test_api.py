@@ -10,6 +10,8 @@ from urllib.request import urlopen
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from veilmesh.v1 import node_pb2, outcome_pb2
 from veilmesh_network.certificates import NodeRole, Validity
@@ -213,6 +215,26 @@ async def test_strangers_and_the_expired_do_not_get_in(org1: LiveNode, org2: Liv
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call_as(org1, identity)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE, "the handshake must fail"
+
+
+async def test_the_revoked_do_not_get_in(org1: LiveNode) -> None:
+    """From the next call on, and no restart; a list that says nothing readable stops everybody."""
+    leaver = org1.organisation.issue("leaver", role=NodeRole.CLIENT, attributes={"role": "operator"})
+    await call_as(org1, leaver)
+    certificate = x509.load_pem_x509_certificate(leaver.certificate.read_bytes())
+    org1.home.client_crls.mkdir()
+    path = org1.home.client_crls / "crl.pem"
+    path.write_bytes(org1.organisation.signing.revoke([certificate]).public_bytes(Encoding.PEM))
+    try:
+        async with refused(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"):
+            await call_as(org1, leaver)
+        await call_as(org1, org1.organisation.identity("application"))
+        path.write_bytes(b"no list")
+        async with refused(grpc.StatusCode.FAILED_PRECONDITION, "HOME"):
+            await call_as(org1, org1.organisation.identity("application"))
+    finally:
+        path.unlink()
+    await call_as(org1, leaver)
 
 
 async def test_an_oversized_request_is_refused(org1: LiveNode) -> None:
