@@ -12,11 +12,11 @@ demo: $(VENV)/.node  ## the whole story on this machine
 	$(BIN)/veilmesh demo
 
 test: $(VENV)/.dev  ## unit tests first: they need no socket
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
 	$(BIN)/python -m pytest tests/integration tests/scenario tests/faults
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
