@@ -10,6 +10,7 @@ from veilmesh_chaincode.records.registry import RegisterNode
 
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import LedgerUnavailableError, NodeError
+from veilmesh_node.health import Health
 from veilmesh_node.metrics import Metrics
 from veilmesh_node.registration import ensure_registered
 
@@ -19,10 +20,13 @@ _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    def __init__(self, environment: Environment, publication: RegisterNode, metrics: Metrics) -> None:
+    def __init__(
+        self, environment: Environment, publication: RegisterNode, metrics: Metrics, health: Health
+    ) -> None:
         self._env = environment
         self._publication = publication
         self._metrics = metrics
+        self._health = health
         self._registered = False
         self._complaints: dict[str, str] = {}  # the last one of each kind
 
@@ -38,17 +42,23 @@ class Keeper:
                 await task
 
     async def _keep(self) -> None:
-        """Go round for ever; what goes wrong in one round is logged, and left to the next."""
+        """Go round for ever, and tell as the node's health whether the last round went well."""
         while True:
-            try:
-                await self._go_round()
-            except NodeError as err:
-                self._complain("house is not kept", err)
-            except Exception:  # noqa: BLE001 - a defect in one round must not end the others
-                _log.exception("house is not kept")
-            else:
-                self._complaints.pop("house is not kept", None)
+            await self._health.say(serving=await self._goes_well())
             await asyncio.sleep(INTERVAL_S)
+
+    async def _goes_well(self) -> bool:
+        """Go round once; what goes wrong is logged, and left to the next round."""
+        try:
+            await self._go_round()
+        except NodeError as err:
+            self._complain("house is not kept", err)
+        except Exception:  # noqa: BLE001 - a defect in one round must not end the others
+            _log.exception("house is not kept")
+        else:
+            self._complaints.pop("house is not kept", None)
+            return True
+        return False
 
     async def _go_round(self) -> None:
         await self._register()

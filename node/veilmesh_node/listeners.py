@@ -1,19 +1,19 @@
 """The node's two gRPC servers: both with mutual TLS, health, and limits on size and number of calls."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health_pb2_grpc
 from veilmesh.v1.exchange_pb2_grpc import add_ExchangeServicer_to_server
 from veilmesh.v1.node_pb2_grpc import add_NodeServicer_to_server
 
 from veilmesh_node.api import service as api
 from veilmesh_node.errors import HomeError
 from veilmesh_node.exchange import service as exchange
+from veilmesh_node.health import Health
 from veilmesh_node.home import Home
 
 GRACE_S = 20.0  # for the calls at work when the node is told to stop
@@ -22,7 +22,7 @@ MAX_CONCURRENT_CALLS = 200
 
 @asynccontextmanager
 async def exchange_listening(
-    address: str, home: Home, service: exchange.ExchangeService
+    address: str, home: Home, service: exchange.ExchangeService, health: Health
 ) -> AsyncIterator[None]:
     """Take other nodes' calls at `address` while the context is open.
 
@@ -31,12 +31,14 @@ async def exchange_listening(
     """
     server = _server(exchange.MAX_MESSAGE_BYTES)
     add_ExchangeServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
-    async with _started(server, address, home, home.exchange_roots, ["veilmesh.v1.Exchange"]):
+    async with _started(server, address, home, home.exchange_roots, health):
         yield
 
 
 @asynccontextmanager
-async def api_listening(address: str, home: Home, service: api.NodeService) -> AsyncIterator[None]:
+async def api_listening(
+    address: str, home: Home, service: api.NodeService, health: Health
+) -> AsyncIterator[None]:
     """Take the organisation's own calls at `address` while the context is open.
 
     Raises:
@@ -44,7 +46,7 @@ async def api_listening(address: str, home: Home, service: api.NodeService) -> A
     """
     server = _server(api.MAX_MESSAGE_BYTES)
     add_NodeServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
-    async with _started(server, address, home, home.client_roots, ["veilmesh.v1.Node"]):
+    async with _started(server, address, home, home.client_roots, health):
         yield
 
 
@@ -69,12 +71,9 @@ def _credentials(home: Home, client_roots: Path) -> grpc.ServerCredentials:
 
 @asynccontextmanager
 async def _started(
-    server: grpc.aio.Server, address: str, home: Home, client_roots: Path, services: Sequence[str]
+    server: grpc.aio.Server, address: str, home: Home, client_roots: Path, health: Health
 ) -> AsyncIterator[None]:
-    state = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(state, server)
-    for name in ("", *services):
-        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     try:
         server.add_secure_port(address, _credentials(home, client_roots))
     except (OSError, RuntimeError) as err:
@@ -83,5 +82,5 @@ async def _started(
     try:
         yield
     finally:
-        await state.enter_graceful_shutdown()
+        await health.servicer.enter_graceful_shutdown()
         await server.stop(GRACE_S)

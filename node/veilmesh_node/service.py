@@ -35,6 +35,7 @@ from veilmesh_node.exchange.client import ExchangeClient
 from veilmesh_node.exchange.rate_limit import RateLimit
 from veilmesh_node.exchange.service import ExchangeService
 from veilmesh_node.faces import MlFaces
+from veilmesh_node.health import Health
 from veilmesh_node.home import SEALING_SECRET, Home
 from veilmesh_node.journal import Journal, OnStep, pass_by
 from veilmesh_node.keeper import Keeper
@@ -107,12 +108,14 @@ async def serving(
         limit = RateLimit(per_minute=PEER_CALLS_PER_MINUTE, burst=PEER_BURST)
         exchange = ExchangeService(node.deciding, limit, metrics)
         publication = _publication(home, config, sealing_key)
+        health = Health()
+        await health.say(serving=True)
         stack.enter_context(_metrics_served(config, metrics))
-        await stack.enter_async_context(exchange_listening(config.exchange_listen, home, exchange))
+        await stack.enter_async_context(exchange_listening(config.exchange_listen, home, exchange, health))
         revocation_lists = RevocationLists(home.client_crls, home.client_roots)
         api = NodeService(node, revocation_lists, metrics)
-        await stack.enter_async_context(api_listening(config.api_listen, home, api))
-        await stack.enter_async_context(Keeper(environment, publication, metrics).at_work())
+        await stack.enter_async_context(api_listening(config.api_listen, home, api, health))
+        await stack.enter_async_context(Keeper(environment, publication, metrics, health).at_work())
         _log.info(
             "node %s takes other nodes' calls on %s and its organisation's on %s",
             config.node_id,

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from veilmesh_node import keeper
 from veilmesh_node.errors import LedgerUnavailableError
+from veilmesh_node.health import SERVICES, Health
 from veilmesh_node.keeper import Keeper
 from veilmesh_node.metrics import Metrics
 
@@ -21,10 +23,12 @@ def org1(consortium: MemoryConsortium, monkeypatch: pytest.MonkeyPatch) -> Memor
 
 
 @asynccontextmanager
-async def kept(node: MemoryNode, *, endpoint: str = "127.0.0.1:7443") -> AsyncIterator[Metrics]:
+async def kept(
+    node: MemoryNode, *, endpoint: str = "127.0.0.1:7443", health: Health | None = None
+) -> AsyncIterator[Metrics]:
     metrics = Metrics()
     publication = node.registration().replace(endpoint=endpoint)
-    async with Keeper(node.node.environment, publication, metrics).at_work():
+    async with Keeper(node.node.environment, publication, metrics, health or Health()).at_work():
         yield metrics
 
 
@@ -32,6 +36,13 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():  # noqa: ASYNC110 - the keeper tells nobody that a round is over
             await asyncio.sleep(0.005)
+
+
+async def until_told(health: Health, status: int) -> None:
+    async with asyncio.timeout(5):
+        for service in SERVICES:
+            while (await health.servicer.Check(HealthCheckRequest(service=service), None)).status != status:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.005)
 
 
 def unfinished(metrics: Metrics) -> float | None:
@@ -61,9 +72,12 @@ async def test_a_vault_that_fails_for_a_while_does_not_end_it(
     org1.ledger.down = False
     assert org1.database is not None
     org1.database.execute("ALTER TABLE operations RENAME TO elsewhere")
-    async with kept(org1) as metrics:
+    health = Health()
+    async with kept(org1, health=health) as metrics:
         await until(lambda: "house is not kept: vault: no such table" in caplog.text)
+        await until_told(health, HealthCheckResponse.NOT_SERVING)
         org1.database.execute("ALTER TABLE elsewhere RENAME TO operations")
+        await until_told(health, HealthCheckResponse.SERVING)
         await until(lambda: org1.journal.unfinished() == [])
         await until(lambda: unfinished(metrics) == 0)
     assert caplog.text.count("house is not kept") == 1
