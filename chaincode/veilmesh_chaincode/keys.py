@@ -18,6 +18,7 @@ from veilmesh_chaincode.records.enrolment import Countersign, Reference
 from veilmesh_chaincode.records.policy import CurrentPolicy, Policy, PolicyProposal
 from veilmesh_chaincode.records.registry import Consortium, MembershipProposal, Model, Node, NodeName
 from veilmesh_chaincode.records.release import Anchor
+from veilmesh_chaincode.records.unsealing import Unsealing
 
 Record = TypeVar("Record", bound=Document)
 
@@ -89,4 +90,5 @@ AUTHENTICATIONS = Table("authentication", Authentication, lambda r: (r.authentic
 AUTHENTICATIONS_BY_REFERENCE = Index("authentication-by-reference")
 ATTEMPTS = Table("attempts", Attempts, lambda r: (r.reference_id, r.relying_msp_id))
 ANCHORS = Table("anchor", Anchor, lambda r: (r.merkle_root,))
+UNSEALINGS = Table("unsealing", Unsealing, lambda r: (r.unsealing_id,))
 ACCESS_LOG = Table("access-log", AccessLogEntry, lambda r: (_moment(r.at_s, r.tx_id),))

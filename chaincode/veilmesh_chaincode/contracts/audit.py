@@ -16,6 +16,7 @@ from veilmesh_chaincode.keys import (
     MODELS,
     NODES,
     POLICIES,
+    UNSEALINGS,
     Table,
 )
 from veilmesh_chaincode.records.audit import (
@@ -87,6 +88,7 @@ _COUNTED: Sequence[tuple[str, Table[Any], Callable[[Any], str]]] = (
     ("reference", COUNTERSIGNS, lambda countersign: countersign.status),
     ("authentication", AUTHENTICATIONS, _outcome),
     ("anchor", ANCHORS, lambda _: "anchored"),
+    ("unsealing", UNSEALINGS, lambda unsealing: unsealing.status),
 )
 
 

@@ -44,6 +44,10 @@ class RefusalCode(StrEnum):
     NOT_DECIDER = "NOT_DECIDER"
     ALREADY_CONCLUDED = "ALREADY_CONCLUDED"
     AUTHENTICATION_EXPIRED = "AUTHENTICATION_EXPIRED"
+    KEY_MISMATCH = "KEY_MISMATCH"
+    NOT_KEEPER = "NOT_KEEPER"
+    NOT_GRANTED = "NOT_GRANTED"
+    UNSEALING_EXPIRED = "UNSEALING_EXPIRED"
     INTERNAL = "INTERNAL"
 
     @property
@@ -52,7 +56,12 @@ class RefusalCode(StrEnum):
         match self:
             case RefusalCode.MALFORMED:
                 return 400
-            case RefusalCode.ACCESS_DENIED | RefusalCode.NOT_OWNER | RefusalCode.NOT_DECIDER:
+            case (
+                RefusalCode.ACCESS_DENIED
+                | RefusalCode.NOT_OWNER
+                | RefusalCode.NOT_DECIDER
+                | RefusalCode.NOT_KEEPER
+            ):
                 return 403
             case RefusalCode.NOT_FOUND | RefusalCode.UNKNOWN_FUNCTION:
                 return 404

@@ -42,6 +42,7 @@ from veilmesh_chaincode.records.registry import (
     NodeRole,
     RegisterNode,
 )
+from veilmesh_chaincode.records.unsealing import RequestUnsealing, Unsealing, UnsealingId
 from veilmesh_chaincode.stub import Creator
 
 from tests.unit.chaincode.memory_ledger import MemoryLedger, Result
@@ -122,6 +123,24 @@ def registration(number: int = 1, **changes: Any) -> RegisterReference:
         consent_sha256=digest("consent", number),
         model_digest=MODEL,
         expires_at_s=START_S + 50_000,
+    )
+    return request.replace(**changes)
+
+
+def unsealing_request(number: int = 1, **changes: Any) -> RequestUnsealing:
+    """Return an order on a picture whose key is sealed to Org1's node."""
+    sealing_key = bytes.fromhex(node_registration("Org1MSP").sealing_public_key)
+    request = RequestUnsealing(
+        output_sha256=digest("output", number),
+        sealed_key_sha256=digest("sealed key", number),
+        receipt_sha256=digest("receipt", number),
+        reference_id=None,
+        order_sha256=digest("order", number),
+        authority="District Court, 12 C 345/26",
+        purpose="identify a witness",
+        keeper_node_id=node_name("Org1MSP"),
+        keeper_key_sha256=hashlib.sha256(sealing_key).hexdigest(),
+        valid_for_s=1000,
     )
     return request.replace(**changes)
 
@@ -248,3 +267,18 @@ class World:
     async def attempts(self, reference_id: str, msp_id: str) -> Attempts:
         request = AttemptsKey(reference_id=reference_id, relying_msp_id=msp_id)
         return await self.call(operator(msp_id), "authentication:Attempts", request, Attempts)
+
+    async def unseal(self, msp_id: str, **changes: Any) -> Unsealing:
+        return await self.call(operator(msp_id), "release:Unseal", unsealing_request(**changes), Unsealing)
+
+    async def consent_unsealing(self, msp_id: str, unsealing_id: str) -> Unsealing:
+        request = UnsealingId(unsealing_id=unsealing_id)
+        return await self.call(operator(msp_id), "release:ConsentUnsealing", request, Unsealing)
+
+    async def refuse_unsealing(self, msp_id: str, unsealing_id: str) -> Unsealing:
+        request = UnsealingId(unsealing_id=unsealing_id)
+        return await self.call(operator(msp_id), "release:RefuseUnsealing", request, Unsealing)
+
+    async def fulfil_unsealing(self, msp_id: str, unsealing_id: str, number: int = 1) -> Unsealing:
+        request = UnsealingId(unsealing_id=unsealing_id)
+        return await self.call(sidecar(msp_id, number), "release:FulfilUnsealing", request, Unsealing)

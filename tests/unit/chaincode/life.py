@@ -33,6 +33,7 @@ from veilmesh_chaincode.records.registry import (
     NodeIdentity,
 )
 from veilmesh_chaincode.records.release import AnchorBatch, MerkleRoot, VerifyInclusion
+from veilmesh_chaincode.records.unsealing import UnsealingId
 from veilmesh_chaincode.stub import Creator
 
 from tests.unit.chaincode.consortium import (
@@ -50,6 +51,7 @@ from tests.unit.chaincode.consortium import (
     operator,
     registration,
     sidecar,
+    unsealing_request,
 )
 from tests.unit.chaincode.memory_ledger import VALID, Transaction
 
@@ -129,6 +131,13 @@ def _steps() -> list[Step]:
             "release:Verify",
             VerifyInclusion(merkle_root=LEAF, leaf_hash=LEAF, leaf_index=0, proof=[]),
         ),
+        (OTHER_OPERATOR, "release:Unseal", unsealing_request()),
+        (OPERATOR, "release:ConsentUnsealing", UnsealingId(unsealing_id=digest("life", 40))),
+        (NODE, "release:FulfilUnsealing", UnsealingId(unsealing_id=digest("life", 40))),
+        (OTHER_OPERATOR, "release:Unseal", unsealing_request(2)),
+        (OPERATOR, "release:RefuseUnsealing", UnsealingId(unsealing_id=digest("life", 43))),
+        (AN_AUDITOR, "release:GetUnsealing", UnsealingId(unsealing_id=digest("life", 40))),
+        (AN_AUDITOR, "release:ListUnsealings", PageRequest()),
         (AN_AUDITOR, "audit:Trail", GetTrail(reference_id=REFERENCE)),
         (AN_AUDITOR, "audit:Statistics", GetStatistics()),
         (AN_AUDITOR, "audit:LogAccess", LogAccess(question="who verified this reference?")),

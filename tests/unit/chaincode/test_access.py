@@ -56,6 +56,10 @@ MAY_CALL = {
     "authentication:Conclude": ACT,
     "authentication:Cancel": ACT,
     "release:Anchor": ACT,
+    "release:Unseal": VOTE,
+    "release:ConsentUnsealing": VOTE,
+    "release:RefuseUnsealing": VOTE,
+    "release:FulfilUnsealing": ACT,
     "audit:Statistics": {"auditor", "outside auditor"},
     "audit:LogAccess": {"auditor", "outside auditor"},
 }

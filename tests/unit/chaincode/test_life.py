@@ -25,6 +25,7 @@ EVENT_FIELDS = {
     "relying_node_id",
     "status",
     "tx_id",
+    "unsealing_id",
     "version",
 }
 
