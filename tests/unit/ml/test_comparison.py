@@ -21,7 +21,7 @@ def test_match_at_the_threshold_itself() -> None:
 
 @pytest.mark.parametrize("shape", [(127,), (1, 128), (2, 128)])
 def test_refuses_other_shapes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="not \\(128,\\)"):
+    with pytest.raises(ValueError, match="not one length"):
         dissimilarity(np.zeros(shape), np.zeros(128))
 
 
