@@ -4,7 +4,7 @@ An engine finds faces, aligns them and turns them into features. The reference e
 other is held to its numbers.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from veilmesh_ml.errors import UnknownNameError
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
 
-ENGINE_NAMES = ("reference",)
+ENGINE_NAMES = ("fast", "reference")
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 CHIP_PX = 150  # side of the aligned chip that the encoder was trained on
 
 
@@ -83,15 +84,25 @@ def check_chips(chips: NDArray[np.uint8]) -> None:
         raise ValueError(f"chips are {chips.dtype} {chips.shape}, not uint8 (n, {CHIP_PX}, {CHIP_PX}, 3)")
 
 
-def load_engine(name: str = "reference") -> Engine:
+def load_engine(name: str = "fast", *, device: Device = "auto", threads: int | None = None) -> Engine:
     """Load an engine with its models.
+
+    Args:
+        name: `fast`, or `reference`, which is dlib itself: equal results, a twentieth of the speed.
+        device: where the fast engine computes. `auto` is the GPU where there is one that torch can use.
+        threads: of one call on the CPU; by default as many as cores, or what `OMP_NUM_THREADS` says.
 
     Raises:
         UnknownNameError: none of that name.
         ModelError: dlib or a model file is missing or is not the pinned one.
+        DeviceError: a device is asked for that is not there.
     """
-    if name != "reference":
-        raise UnknownNameError(f"no engine called {name!r}", hint=f"there is: {', '.join(ENGINE_NAMES)}")
-    from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
+    if name == "fast":
+        from veilmesh_ml.fast.engine import FastEngine  # noqa: PLC0415 (onnxruntime loads on demand)
 
-    return ReferenceEngine()
+        return FastEngine(device=device, threads=threads)
+    if name == "reference":
+        from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
+
+        return ReferenceEngine()
+    raise UnknownNameError(f"no engine called {name!r}", hint=f"there are: {', '.join(ENGINE_NAMES)}")

@@ -7,6 +7,7 @@ MlError                     base: a message and, where there is one, a hint that
 │   ├── ImageTooLargeError      refused from its header, before any pixel was decoded
 │   └── DamagedImageError       cut short or broken inside
 ├── ModelError              a model file or the library that reads it is missing, or is not the one we pinned
+├── DeviceError             the GPU that was asked for, or the library for it, is not there
 ├── UnknownNameError        no engine or anonymizer of that name; lists those there are
 ├── ParameterError          a parameter outside its range, or one the method does not take
 ├── AnonymizeError          a picture could not be anonymized
@@ -53,6 +54,10 @@ class DamagedImageError(ImageError):
 
 
 class ModelError(MlError):
+    pass
+
+
+class DeviceError(MlError):
     pass
 
 

@@ -154,4 +154,4 @@ def test_another_model_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_unknown_engine() -> None:
     with pytest.raises(UnknownNameError, match="no engine called 'fast2'") as caught:
         load_engine("fast2")
-    assert "reference" in caught.value.hint
+    assert "fast, reference" in caught.value.hint

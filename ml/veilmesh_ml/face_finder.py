@@ -1,0 +1,142 @@
+"""Find faces, their landmarks and their chips: what the engines share, all of it dlib's.
+
+How `detect` looks, in this order, stopping at the first that finds something unless it is thorough:
+
+1. as it is: faces of 80 px and more;
+2. doubled: faces of 40 px and more, with a higher bar, for doubling also invents faces;
+3. turned by 90, 270 and 180 degrees: photos whose EXIF was lost.
+
+Thorough does 1 and 2 with a lower bar, adds views tilted by 30 degrees either way, and joins what they find.
+
+Threads: the detector keeps scratch space, so each thread gets its own; they look in parallel, for dlib sets
+Python's lock free meanwhile.
+"""
+
+import threading
+from collections.abc import Iterable
+
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.engine import CHIP_PX
+from veilmesh_ml.errors import RegionError
+from veilmesh_ml.face import Box, Face
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.model_files import LANDMARKS_68, locate
+from veilmesh_ml.turning import moved_back, turned
+
+DETECTOR = f"dlib-hog-{dlib.__version__}"  # for receipts
+
+# Doubling finds all 43 faces of dlib's example photos (11 without) and one face too many, at 0.12, in
+# scikit-image's astronaut; see docs/faces.md for the figures on LFW.
+CONFIDENCE_FLOOR = 0.0
+CONFIDENCE_FLOOR_DOUBLED = 0.2
+CONFIDENCE_FLOOR_THOROUGH = -0.1
+MAX_PIXELS_DOUBLED = 4_000_000  # past this a face of 40 px is of no use, and doubling costs seconds
+TILTS_DEGREES = (-30.0, 30.0)
+TURNS_DEGREES = (90.0, 270.0, 180.0)
+SAME_FACE_OVERLAP = 0.3
+CHIP_PADDING = 0.25  # dlib's default, with which the encoder was trained
+
+
+class FaceFinder:
+    """HOG frontal detector, 68 landmarks (ERT) and chips."""
+
+    def __init__(self) -> None:
+        """Load and check the landmark model.
+
+        Raises:
+            ModelError: it is missing or is not the pinned one.
+        """
+        self._landmarks = dlib.shape_predictor(str(locate(LANDMARKS_68)))
+        self._own = threading.local()
+
+    def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
+        """Find faces, surest first; see the module for how."""
+        return self._detect_thoroughly(image) if thorough else self._detect_plainly(image)
+
+    def face_in(self, image: RgbImage, box: Box) -> Face:
+        """Return the face that somebody marked, with the landmarks found in there; its confidence is 0.
+
+        Raises:
+            RegionError: the box is empty, or reaches out of the picture.
+        """
+        height, width, _ = image.shape
+        if not (0 <= box.left < box.right <= width and 0 <= box.top < box.bottom <= height):
+            raise RegionError(f"the marked face is not within the picture's {width} x {height} pixels")
+        return self._face(image, _rectangle(box), 0.0)
+
+    def align(self, image: RgbImage, face: Face) -> RgbImage:
+        """Cut the face out, turned upright: uint8 (150, 150, 3) RGB, black outside the picture."""
+        points = [dlib.point(int(x), int(y)) for x, y in face.landmarks]
+        shape = dlib.full_object_detection(_rectangle(face.box), points)
+        chip: RgbImage = dlib.get_face_chip(image, shape, CHIP_PX, CHIP_PADDING)
+        return chip
+
+    def align_all(self, image: RgbImage, faces: list[Face]) -> NDArray[np.uint8]:
+        """Return the faces' chips: uint8 (n, 150, 150, 3)."""
+        chips = np.empty((len(faces), CHIP_PX, CHIP_PX, 3), np.uint8)
+        for index, face in enumerate(faces):
+            chips[index] = self.align(image, face)
+        return chips
+
+    def _detect_plainly(self, image: RgbImage) -> list[Face]:
+        found = self._look(image, doubled=False, floor=CONFIDENCE_FLOOR)
+        if not found:
+            found = self._look(image, doubled=True, floor=CONFIDENCE_FLOOR_DOUBLED)
+        for degrees in TURNS_DEGREES:
+            found = found or self._look_turned(image, degrees, CONFIDENCE_FLOOR)
+        return _surest_first(found)
+
+    def _detect_thoroughly(self, image: RgbImage) -> list[Face]:
+        found = self._look(image, doubled=False, floor=CONFIDENCE_FLOOR_THOROUGH)
+        found += self._look(image, doubled=True, floor=CONFIDENCE_FLOOR_THOROUGH)
+        for degrees in TILTS_DEGREES:
+            found += self._look_turned(image, degrees, CONFIDENCE_FLOOR)
+        for degrees in TURNS_DEGREES:
+            found = found or self._look_turned(image, degrees, CONFIDENCE_FLOOR_THOROUGH)
+        return _without_doubles(_surest_first(found))
+
+    def _look(self, image: RgbImage, *, doubled: bool, floor: float) -> list[Face]:
+        height, width, _ = image.shape
+        if doubled and height * width > MAX_PIXELS_DOUBLED:
+            return []
+        rectangles, scores, _ = self._detector().run(image, int(doubled), floor)
+        return [
+            self._face(image, rectangle, float(score))
+            for rectangle, score in zip(rectangles, scores, strict=True)
+        ]
+
+    def _look_turned(self, image: RgbImage, degrees: float, floor: float) -> list[Face]:
+        picture, back = turned(image, degrees)
+        return [moved_back(face, back) for face in self._look(picture, doubled=False, floor=floor)]
+
+    def _face(self, image: RgbImage, rectangle: "dlib.rectangle", confidence: float) -> Face:
+        shape = self._landmarks(image, rectangle)
+        points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.int64)
+        box = Box(rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
+        return Face(box, points, confidence)
+
+    def _detector(self) -> "dlib.fhog_object_detector":
+        """This thread's own."""
+        if not hasattr(self._own, "detector"):
+            self._own.detector = dlib.get_frontal_face_detector()
+        return self._own.detector
+
+
+def _rectangle(box: Box) -> "dlib.rectangle":
+    return dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1)
+
+
+def _surest_first(faces: Iterable[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: -face.confidence)
+
+
+def _without_doubles(faces: list[Face]) -> list[Face]:
+    """Keep the surest of faces that overlap."""
+    kept: list[Face] = []
+    for face in faces:
+        if all(face.box.overlap(other.box) <= SAME_FACE_OVERLAP for other in kept):
+            kept.append(face)
+    return kept
