@@ -10,8 +10,9 @@
     gateway = "127.0.0.1:7051"
     channel = "veilmesh"
     chaincode = "veilmesh"
+    encoder = "models/arcface.onnx"               # left out: dlib's; see veilmesh_ml/encoder_description.py
 
-Everything else has its place in the home folder; `home.py` lists it.
+A relative path is within the home folder, where everything else has its place; `home.py` lists it.
 """
 
 import ipaddress
@@ -55,6 +56,7 @@ class NodeConfig(BaseSettings):
     gateway: Address
     channel: str
     chaincode: str
+    encoder: Path | None = None
 
     @classmethod
     def settings_customise_sources(

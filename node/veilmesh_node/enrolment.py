@@ -37,7 +37,7 @@ from veilmesh_node.domain.commitment import commit_consent, commit_input
 from veilmesh_node.domain.decision import decide
 from veilmesh_node.domain.ids import new_reference_id
 from veilmesh_node.domain.receipt import Receipt, SignedReceipt
-from veilmesh_node.domain.secret import FEATURE_COUNT, Features
+from veilmesh_node.domain.secret import Features
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import HeldElsewhereError, InvalidRequestError, SampleRejectedError
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
@@ -358,5 +358,5 @@ async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], thresho
             reasons.append(f"photos {first} and {second} do not show one person")
     if reasons:
         raise SampleRejectedError(reasons)
-    sums = (sum(features.values[index] for features in found) for index in range(FEATURE_COUNT))
-    return Features(tuple(total / len(found) for total in sums))
+    columns = zip(*(features.values for features in found), strict=True)
+    return Features(tuple(sum(column) / len(found) for column in columns))

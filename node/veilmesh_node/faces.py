@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from veilmesh_chaincode.records.policy import Terms
 
 from veilmesh_node.domain.decision import MICRO
 from veilmesh_node.domain.secret import Features
-from veilmesh_node.errors import FacesMissingError, SampleRejectedError, SurrogateRefusedError
+from veilmesh_node.errors import FacesMissingError, HomeError, SampleRejectedError, SurrogateRefusedError
 from veilmesh_node.ports import FaceBox, Surrogate
 
 if TYPE_CHECKING:
@@ -31,21 +32,31 @@ Result = TypeVar("Result")
 class MlFaces:
     """Implements `ports.Faces`. Close it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: Path | None = None) -> None:
         """Load the reference engine with its models.
+
+        Args:
+            encoder: an ONNX model with its description beside it, to encode faces in dlib's stead.
 
         Raises:
             FacesMissingError: the library or a model is not installed.
+            HomeError: the encoder cannot be used; a node does not fall back on another model.
         """
         try:
             from veilmesh_ml import MlError, load_engine  # noqa: PLC0415 - a node may lack the library
             from veilmesh_ml.anonymizers import ANONYMIZER_NAMES  # noqa: PLC0415
+            from veilmesh_ml.plugged_engine import plug_encoder  # noqa: PLC0415
         except ImportError as err:
             raise FacesMissingError from err
         try:
             self._engine: Engine = load_engine("reference")
         except MlError as err:
             raise FacesMissingError from err
+        if encoder is not None:
+            try:
+                self._engine = plug_encoder(self._engine, encoder)
+            except MlError as err:
+                raise HomeError(str(err)) from err
         self.anonymizers: Sequence[str] = ANONYMIZER_NAMES
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faces")
 

@@ -139,7 +139,7 @@ async def _environment(
         ),
         vault=TemplateVault(journal.database, key),
         content=FolderContentStore(home.content),
-        faces=stack.enter_context(_faces()),
+        faces=stack.enter_context(_faces(home, config)),
         signer=identity,
         clock=SystemClock(),
         operations=Operations(journal),
@@ -148,9 +148,9 @@ async def _environment(
 
 
 @contextmanager
-def _faces() -> Iterator[MlFaces | None]:
+def _faces(home: Home, config: NodeConfig) -> Iterator[MlFaces | None]:
     try:
-        faces = MlFaces()
+        faces = MlFaces(None if config.encoder is None else home.folder / config.encoder)
     except FacesMissingError as err:
         _log.warning("%s: photos cannot be enrolled or verified here", err)
         yield None

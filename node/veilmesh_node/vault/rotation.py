@@ -3,17 +3,20 @@
 Two templates of one person, rotated under two keys, have no distance to each other that tells anything;
 under one key every Euclidean distance stays what it was, so the decision is the same as on plain features
 (a "biometric salting" transform, ISO/IEC 24745). The matrix is the product of Householder reflections in
-dimensions 128, 127, ..., 2 along Gaussian vectors, which is Haar distributed: Stewart, "The efficient
-generation of random orthogonal matrices", SIAM J. Numer. Anal. 17 (1980). It is applied, never formed.
+dimensions d, d - 1, ..., 2 along Gaussian vectors, which is Haar distributed: Stewart, "The efficient
+generation of random orthogonal matrices", SIAM J. Numer. Anal. 17 (1980). It is applied, never formed; and
+undone by the same reflections, each its own inverse, in the contrary order.
 """
 
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from veilmesh_node.domain.secret import FEATURE_COUNT, Features, Secret
+from veilmesh_node.domain.secret import Features, Secret
 
 if TYPE_CHECKING:  # numpy comes with the faces; a node without them rotates nothing
+    from collections.abc import Iterable, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,15 +25,39 @@ def rotate(features: Features, key: Secret) -> Features:
     """Return `features` times the orthogonal matrix of `key` (32 bytes); distances change by < 1e-12."""
     import numpy as np  # noqa: PLC0415 - see above
 
-    rotated = np.array(features.values, dtype=np.float64)  # (128,)
-    normals = _normals(key, FEATURE_COUNT * (FEATURE_COUNT + 1) // 2 - 1)
-    start = 0
-    for size in range(FEATURE_COUNT, 1, -1):
-        axis = normals[start : start + size]  # (size,)
-        start += size
-        tail = rotated[FEATURE_COUNT - size :]  # (size,), a view
-        tail -= axis * (2.0 * (axis @ tail) / (axis @ axis))
-    return Features(tuple(rotated.tolist()))
+    rotated = np.array([features.values], dtype=np.float64)  # (1, d)
+    count = len(features)
+    _reflect(rotated, _normals_of([key], count), range(count, 1, -1))
+    return Features(tuple(rotated[0].tolist()))
+
+
+def rotate_back(templates: "Sequence[Features]", keys: "Sequence[Secret]") -> "NDArray[np.float64]":
+    """Undo `rotate` for many templates of one length, each under its own key: (n, d), in their order."""
+    import numpy as np  # noqa: PLC0415 - see above
+
+    features = np.array([template.values for template in templates], dtype=np.float64)  # (n, d)
+    count = features.shape[1]
+    _reflect(features, _normals_of(keys, count), range(2, count + 1))
+    return features
+
+
+def _reflect(features: "NDArray[np.float64]", normals: "NDArray[np.float64]", sizes: "Iterable[int]") -> None:
+    """Reflect the last `size` numbers of each row along its own axis, one size after another, in place."""
+    count = features.shape[1]
+    for size in sizes:
+        # The axes lie one after another, the longest first.
+        start = (count * (count + 1) - size * (size + 1)) // 2
+        axis = normals[:, start : start + size]  # (n, size)
+        tail = features[:, count - size :]  # (n, size), a view
+        length = 2.0 * (axis * tail).sum(axis=1) / (axis * axis).sum(axis=1)  # (n,)
+        tail -= axis * length[:, None]
+
+
+def _normals_of(keys: "Sequence[Secret]", count: int) -> "NDArray[np.float64]":
+    """Return each key's axes for features of `count` numbers, (n, count (count + 1) / 2 - 1)."""
+    import numpy as np  # noqa: PLC0415 - see above
+
+    return np.stack([_normals(key, count * (count + 1) // 2 - 1) for key in keys])
 
 
 def _normals(key: Secret, count: int) -> "NDArray[np.float64]":

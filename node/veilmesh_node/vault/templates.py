@@ -130,6 +130,8 @@ class TemplateVault:
         if row["model_digest"] != model_digest:
             raise ModelDiffersError(f"reference {reference_id} is of model {row['model_digest']}")
         _, template = self._open(row)
+        if len(probe) != len(template):
+            raise ModelDiffersError(f"the model of reference {reference_id} gives {len(template)} numbers")
         return template.dissimilarity(rotate(probe, self._rotation_key(reference_id, version)))
 
     def recommit(self, reference_id: str, version: int) -> str:

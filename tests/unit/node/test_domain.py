@@ -18,7 +18,7 @@ from veilmesh_node.domain.commitment import (
 )
 from veilmesh_node.domain.decision import decide
 from veilmesh_node.domain.ids import new_operation_id, new_reference_id
-from veilmesh_node.domain.secret import FEATURES_BYTES, Features, Secret
+from veilmesh_node.domain.secret import MAX_FEATURES, MIN_FEATURES, Features, Secret
 
 SALT = Secret(bytes(32))
 ONES = Features((1.0,) * 128)
@@ -84,13 +84,17 @@ def test_no_number_never_matches(dissimilarity: float) -> None:
         decide(dissimilarity, 4_000_000)
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=128, max_size=128))
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=16, max_size=200))
 def test_features_round_trip(values: list[float]) -> None:
     features = Features(tuple(values))
     assert Features.from_bytes(features.to_bytes()) == features
 
 
-@pytest.mark.parametrize("data", [b"", bytes(FEATURES_BYTES - 8), b"\xff" * FEATURES_BYTES])
+@pytest.mark.parametrize(
+    "data",
+    [b"", bytes(8 * MIN_FEATURES - 8), bytes(8 * MAX_FEATURES + 8), bytes(1025), b"\xff" * 1024],
+    ids=["none", "too few", "too many", "a byte too many", "not a number"],
+)
 def test_what_is_no_features_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="features"):
         Features.from_bytes(data)

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from veilmesh_node.domain.decision import decide
-from veilmesh_node.errors import SampleRejectedError, SurrogateRefusedError
+from veilmesh_node.errors import HomeError, SampleRejectedError, SurrogateRefusedError
 from veilmesh_node.faces import MlFaces
 
 from tests.unit.chaincode.consortium import TERMS
+from tests.unit.ml.tiny_onnx import FEATURES, write_encoder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,6 +49,19 @@ def side_by_side(image: "Image.Image") -> "Image.Image":
     both.paste(image, (0, 0))
     both.paste(image, (image.width, 0))
     return both
+
+
+def test_another_encoder_takes_dlibs_place(faces: MlFaces, tmp_path: Path) -> None:
+    encoder = write_encoder(tmp_path)
+    plugged = MlFaces(encoder)
+    try:
+        assert plugged.model_digest != faces.model_digest
+        assert len(asyncio.run(plugged.encode_sample(picture()))) == FEATURES
+    finally:
+        plugged.close()
+    encoder.with_suffix(".toml").write_text("name = 'tiny'")
+    with pytest.raises(HomeError, match=r"tiny\.toml: input: Field required"):
+        MlFaces(encoder)
 
 
 def test_pictures_of_one_person_match(faces: MlFaces) -> None:

@@ -23,7 +23,7 @@ from veilmesh_node.errors import (
     WrongPassphraseError,
 )
 from veilmesh_node.vault import Database, NodeKey, TemplateVault, create_key_file, open_key_file
-from veilmesh_node.vault.rotation import rotate
+from veilmesh_node.vault.rotation import rotate, rotate_back
 from veilmesh_node.vault.secret_store import SecretStore
 
 KEY = NodeKey(Secret(bytes(range(32))))
@@ -89,6 +89,18 @@ def test_rotation_keeps_dissimilarities(key: bytes, left: float, right: float) -
     assert abs(before - after) < 1e-12
 
 
+@given(st.integers(16, 200), st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3))
+@settings(max_examples=25, deadline=None)
+def test_rotation_can_be_undone(count: int, keys: list[bytes]) -> None:
+    """For features of any length, many at once."""
+    given = [Features(tuple(math.sin(seed + n) for n in range(count))) for seed in range(len(keys))]
+    secrets = [Secret(key) for key in keys]
+    templates = [rotate(features, key) for features, key in zip(given, secrets, strict=True)]
+    back = rotate_back(templates, secrets)
+    for features, row in zip(given, back, strict=True):
+        assert math.dist(features.values, row) < 1e-12
+
+
 def test_rotations_under_two_keys_are_unlinkable() -> None:
     one, other = rotate(features(1.0), Secret(b"1" * 32)), rotate(features(1.0), Secret(b"2" * 32))
     length = math.dist(features(1.0).values, (0.0,) * 128)
@@ -134,6 +146,14 @@ def test_another_model_is_not_compared(tmp_path: Path) -> None:
         vault = vault_with_template(database)
         with pytest.raises(ModelDiffersError):
             vault.compare(REFERENCE, version=1, model_digest="e" * 64, probe=features(1.0))
+
+
+def test_features_of_another_length_are_not_compared(tmp_path: Path) -> None:
+    """A peer may claim any model digest for what it sends."""
+    with Database(tmp_path) as database:
+        vault = vault_with_template(database)
+        with pytest.raises(ModelDiffersError, match="128 numbers"):
+            vault.compare(REFERENCE, version=1, model_digest=MODEL, probe=Features((0.1,) * 512))
 
 
 def test_recommitment_is_the_commitment(tmp_path: Path) -> None:
