@@ -100,6 +100,8 @@ ACCESS: Mapping[str, tuple[Caller, ...]] = {
     "audit:Statistics": AUDITORS,
     "audit:LogAccess": AUDITORS,
     "audit:ListAccess": READERS,
+    "audit:LogSearch": NODES,
+    "audit:ListSearches": READERS,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from veilmesh_chaincode.records.audit import AccessLogEntry
+from veilmesh_chaincode.records.audit import AccessLogEntry, SearchLogEntry
 from veilmesh_chaincode.records.authentication import Attempts, Authentication
 from veilmesh_chaincode.records.base import Document
 from veilmesh_chaincode.records.enrolment import Countersign, Reference
@@ -92,3 +92,4 @@ ATTEMPTS = Table("attempts", Attempts, lambda r: (r.reference_id, r.relying_msp_
 ANCHORS = Table("anchor", Anchor, lambda r: (r.merkle_root,))
 UNSEALINGS = Table("unsealing", Unsealing, lambda r: (r.unsealing_id,))
 ACCESS_LOG = Table("access-log", AccessLogEntry, lambda r: (_moment(r.at_s, r.tx_id),))
+SEARCH_LOG = Table("search-log", SearchLogEntry, lambda r: (_moment(r.at_s, r.tx_id),))

@@ -24,6 +24,7 @@ from veilmesh_chaincode.records.enrolment import (
     Reference,
     ReferenceStatus,
     RegisterReference,
+    Renewal,
     UpdateReference,
 )
 from veilmesh_chaincode.records.merkle import MerkleTree
@@ -262,7 +263,7 @@ class Enrolment:
         ledger, replaced_version = self._env.ledger, int(operation.state["replaced_version"])
         if operation.kind is Kind.ENROL:
             return await endorse(ledger, operation, REGISTER_REFERENCE, registration, step=Step.ENDORSED)
-        update = UpdateReference(**dict(registration), version=replaced_version)
+        update = UpdateReference(**dict(registration), version=replaced_version, renewal=Renewal.COMPARED)
         return await endorse(ledger, operation, UPDATE_REFERENCE, update, step=Step.ENDORSED)
 
     def _registered(self, operation: Operation) -> Transition:

@@ -1,4 +1,4 @@
-"""Contract `audit`: what auditors ask, and the record of their asking."""
+"""Contract `audit`: what auditors ask, the record of their asking, and of nodes' searches for a face."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 from veilmesh_chaincode.access import is_auditor
 from veilmesh_chaincode.contracts.call import Call, Change, Function, query, update
 from veilmesh_chaincode.contracts.enrolment import countersigned_reference, history_page
+from veilmesh_chaincode.contracts.policy import policy_in_force
 from veilmesh_chaincode.keys import (
     ACCESS_LOG,
     ANCHORS,
@@ -16,6 +17,7 @@ from veilmesh_chaincode.keys import (
     MODELS,
     NODES,
     POLICIES,
+    SEARCH_LOG,
     UNSEALINGS,
     Table,
 )
@@ -24,6 +26,8 @@ from veilmesh_chaincode.records.audit import (
     GetStatistics,
     GetTrail,
     LogAccess,
+    LogSearch,
+    SearchLogEntry,
     Statistics,
     Trail,
 )
@@ -31,6 +35,8 @@ from veilmesh_chaincode.records.authentication import Authentication
 from veilmesh_chaincode.records.enrolment import HistoryEntry
 from veilmesh_chaincode.records.pages import Page, PageRequest
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.registry import NodeRole
+from veilmesh_chaincode.rules import searches
 
 # A trail's bookmark says which of its two lists it stands in.
 _IN_HISTORY = "history:"
@@ -89,6 +95,7 @@ _COUNTED: Sequence[tuple[str, Table[Any], Callable[[Any], str]]] = (
     ("authentication", AUTHENTICATIONS, _outcome),
     ("anchor", ANCHORS, lambda _: "anchored"),
     ("unsealing", UNSEALINGS, lambda unsealing: unsealing.status),
+    ("search", SEARCH_LOG, lambda _: "logged"),
 )
 
 
@@ -129,9 +136,30 @@ async def list_access(call: Call, request: PageRequest) -> Page[AccessLogEntry]:
     return Page[AccessLogEntry](entries=entries, bookmark=bookmark)
 
 
+async def log_search(call: Call, request: LogSearch) -> Change:
+    entry = searches.log(
+        request,
+        call.tx_id,
+        node=await call.acting_node(NodeRole.OWNER),
+        model=await call.state.find(MODELS, request.model_digest),
+        policy=await policy_in_force(call),
+        now_s=call.now_s,
+    )
+    await call.state.find(SEARCH_LOG, *SEARCH_LOG.attributes_of(entry))
+    await call.state.put(SEARCH_LOG, entry)
+    return Change(entry, {"tx_id": entry.tx_id, "node_id": entry.node_id})
+
+
+async def list_searches(call: Call, request: PageRequest) -> Page[SearchLogEntry]:
+    entries, bookmark = await call.state.page(SEARCH_LOG, limit=request.limit, bookmark=request.bookmark)
+    return Page[SearchLogEntry](entries=entries, bookmark=bookmark)
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "audit:Trail": query(GetTrail, trail),
     "audit:Statistics": query(GetStatistics, statistics),
     "audit:LogAccess": update(LogAccess, log_access),
     "audit:ListAccess": query(PageRequest, list_access),
+    "audit:LogSearch": update(LogSearch, log_search),
+    "audit:ListSearches": query(PageRequest, list_searches),
 }

@@ -1,4 +1,4 @@
-"""What an auditor asks, and the record of having asked."""
+"""What an auditor asks, and the records of who asked: an auditor, or a node that searched for a face."""
 
 from typing import Annotated, ClassVar
 
@@ -10,6 +10,7 @@ from veilmesh_chaincode.records.base import (
     Document,
     Limit,
     MspId,
+    Name,
     ReferenceId,
     Sha256Hex,
     Text,
@@ -45,6 +46,25 @@ class AccessLogEntry(Document):
     at_s: int
 
 
+class SearchLogEntry(Document):
+    """A search of one picture's faces among all references of the owner's node (1:N).
+
+    What was found is nobody's but the owner's; that it was searched for, when and how widely, is here.
+    """
+
+    tx_id: TxId
+    msp_id: MspId
+    node_id: Name
+    purpose: Name
+    model_digest: Sha256Hex
+    policy_version: int
+    picture_commitment: Sha256Hex  # HMAC-SHA-256 of the picture's digest; the salt is its holder's
+    face_count: int
+    gallery_count: int
+    match_count: int
+    at_s: int
+
+
 # --- requests ---------------------------------------------------------------------------------------------
 
 
@@ -67,3 +87,17 @@ class LogAccess(Document):
     """audit:LogAccess: an auditor's own question, put on record."""
 
     question: Text
+
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class LogSearch(Document):
+    """audit:LogSearch, by an active node with role owner, before it answers."""
+
+    purpose: Name
+    model_digest: Sha256Hex
+    picture_commitment: Sha256Hex
+    face_count: Count
+    gallery_count: Count
+    match_count: Count  # faces that were found; at most face_count

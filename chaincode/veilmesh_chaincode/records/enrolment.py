@@ -29,6 +29,13 @@ class RevocationReason(StrEnum):
     UNSPECIFIED = "unspecified"
 
 
+class Renewal(StrEnum):
+    """What the owner's node says about the template that an update replaced."""
+
+    COMPARED = "compared"  # the new photos matched it
+    REPLACED = "replaced"  # it was set aside uncompared, by an operator's word
+
+
 class Reference(ChangingRecord):
     reference_id: ReferenceId  # random, drawn by the owner's node
     owner_msp_id: MspId
@@ -44,6 +51,7 @@ class Reference(ChangingRecord):
     policy_version: int
     shared_with: list[MspId]
     revocation_reason: RevocationReason | None
+    renewal: Renewal | None = None  # of the last update; None before the first
     expires_at_s: int
     created_at_s: int
 
@@ -90,6 +98,7 @@ class UpdateReference(Document):
 
     reference_id: ReferenceId
     version: int
+    renewal: Renewal
     template_commitment: Sha256Hex
     surrogate_cid: ContentId
     anonymizer: Name

@@ -21,7 +21,13 @@ from veilmesh_chaincode.records.authentication import (
     Outcome,
 )
 from veilmesh_chaincode.records.base import Document
-from veilmesh_chaincode.records.enrolment import Reference, ReferenceKey, RegisterReference, UpdateReference
+from veilmesh_chaincode.records.enrolment import (
+    Reference,
+    ReferenceKey,
+    RegisterReference,
+    Renewal,
+    UpdateReference,
+)
 from veilmesh_chaincode.records.policy import (
     ExchangeMode,
     GateLevel,
@@ -54,7 +60,7 @@ START_S = 1_800_000_000
 
 TERMS = Terms(
     threshold_micro=360_000,
-    purposes=["travel", "payment"],
+    purposes=["travel", "payment", "identification"],
     exchange_modes=[ExchangeMode.SEALED],
     anonymizers=["mask", "cluster"],
     gate_level=GateLevel.STANDARD,
@@ -232,7 +238,7 @@ class World:
 
     async def update(self, msp_id: str, reference: Reference, number: int = 1, **changes: Any) -> Reference:
         fields = {name: getattr(reference, name) for name in UpdateReference.model_fields}
-        request = UpdateReference(**{**fields, **changes})
+        request = UpdateReference(**{**fields, "renewal": Renewal.COMPARED, **changes})
         return await self.call(sidecar(msp_id, number), "enrolment:Update", request, Reference)
 
     async def erase(self, msp_id: str, reference_id: str) -> Reference:

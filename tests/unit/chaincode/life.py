@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from veilmesh_chaincode.records.audit import GetStatistics, GetTrail, LogAccess
+from veilmesh_chaincode.records.audit import GetStatistics, GetTrail, LogAccess, LogSearch
 from veilmesh_chaincode.records.authentication import (
     AttemptsKey,
     AuthenticationId,
@@ -16,6 +16,7 @@ from veilmesh_chaincode.records.enrolment import (
     GetHistory,
     ListReferences,
     ReferenceKey,
+    Renewal,
     RevocationReason,
     RevokeReference,
     ShareReference,
@@ -70,9 +71,20 @@ class Step:
     tx_id: str
 
 
+def search() -> LogSearch:
+    return LogSearch(
+        purpose="identification",
+        model_digest=MODEL,
+        picture_commitment=LEAF,
+        face_count=3,
+        gallery_count=1000,
+        match_count=1,
+    )
+
+
 def _steps() -> list[Step]:
     reference = ReferenceKey(reference_id=REFERENCE)
-    update = UpdateReference(**dict(registration()), version=1)
+    update = UpdateReference(**dict(registration()), version=1, renewal=Renewal.COMPARED)
     opening = World().opening(REFERENCE)
     script: list[tuple[Creator, str, Document | None]] = [
         (OPERATOR, "registry:FoundConsortium", FoundConsortium(members=[*MEMBERS], auditors=[AUDITOR])),
@@ -142,6 +154,8 @@ def _steps() -> list[Step]:
         (AN_AUDITOR, "audit:Statistics", GetStatistics()),
         (AN_AUDITOR, "audit:LogAccess", LogAccess(question="who verified this reference?")),
         (OPERATOR, "audit:ListAccess", PageRequest()),
+        (NODE, "audit:LogSearch", search()),
+        (AN_AUDITOR, "audit:ListSearches", PageRequest()),
         (OPERATOR, "registry:RetireModel", ModelDigest(model_digest=MODEL)),
         (OPERATOR, "registry:SuspendNode", NodeId(node_id=node_name("Org2MSP"))),
         (OPERATOR, "registry:RetireNode", NodeId(node_id=node_name("Org1MSP"))),

@@ -62,6 +62,7 @@ MAY_CALL = {
     "release:FulfilUnsealing": ACT,
     "audit:Statistics": {"auditor", "outside auditor"},
     "audit:LogAccess": {"auditor", "outside auditor"},
+    "audit:LogSearch": ACT,
 }
 
 

@@ -23,6 +23,7 @@ from veilmesh_chaincode.records.enrolment import (
     Reference,
     ReferenceKey,
     ReferenceStatus,
+    Renewal,
     RevocationReason,
     RevokeReference,
     ShareReference,
@@ -153,7 +154,7 @@ class Verification(RuleBasedStateMachine):
             ("enrolment:Erase", ReferenceKey(reference_id=key)),
             ("enrolment:Revoke", RevokeReference(reference_id=key, reason=RevocationReason.UNSPECIFIED)),
             ("enrolment:Share", ShareReference(reference_id=key, msp_id="Org3MSP")),
-            ("enrolment:Update", UpdateReference(**fields)),
+            ("enrolment:Update", UpdateReference(**{**fields, "renewal": Renewal.COMPARED})),
         )[verb]
         refusal = self.simulate(msp_id, function, request, 0, delayed=delayed)
         assert refusal is not None or msp_id == held.owner_msp_id
