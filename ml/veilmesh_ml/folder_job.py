@@ -7,13 +7,14 @@ bad file cannot stop the rest.
 import hashlib
 import logging
 import os
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from veilmesh_ml.anonymizers import load_anonymizer
 from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY
@@ -21,10 +22,32 @@ from veilmesh_ml.engine import Engine, load_engine
 from veilmesh_ml.errors import AnonymizeError, MlError
 from veilmesh_ml.gate import GateLevel, ReleaseGate
 from veilmesh_ml.image import FORMAT_OF_SUFFIX, LOSSY_FORMATS, read_file, read_image, write_image
-from veilmesh_ml.keystream import derive
+from veilmesh_ml.keystream import KEY_BYTES, derive
 from veilmesh_ml.release import release
 
 _LOG = logging.getLogger(__name__)
+
+
+class KeySeal(Protocol):
+    """Locks a picture's key away, so that only whom its owner names can undo what was done to it.
+
+    It travels to worker processes, so it has to pickle.
+    """
+
+    @property
+    def digest(self) -> str:
+        """Names who can open it: SHA-256 (hex) of a public key."""
+        ...
+
+    def seal(self, key: bytes, recovery: str, output_sha256: str) -> str:
+        """Return the text of a file that goes beside the picture.
+
+        Args:
+            key: the picture's, 32 bytes.
+            recovery: JSON for `restore`.
+            output_sha256: hex, of the picture's file.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,7 @@ class FolderSettings:
         parameters: of the anonymizer, without its key.
         key: 32 bytes for a keyed method. With one, permuted pictures can be restored, so they are written
             lossless and their recovery records kept in the manifest; without one nobody can undo anything.
+        seal: instead of a key: every picture gets a fresh one, sealed at once and then forgotten.
         threshold_dissimilarity: at or below it two faces match.
         level: how far above it the gate wants every attack to stay.
     """
@@ -44,13 +68,16 @@ class FolderSettings:
     method: str = "blur"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     key: bytes | None = field(default=None, repr=False)
+    seal: KeySeal | None = None
     threshold_dissimilarity: float = DLIB_THRESHOLD_DISSIMILARITY
     level: GateLevel = GateLevel.STANDARD
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over everything that decides what comes out; two keys give two digests."""
+        """SHA-256 (hex) over everything that decides what comes out, and who can undo it."""
         key = derive(self.key, "folder").hex() if self.key else ""
+        if self.seal is not None:
+            key = self.seal.digest
         parts = (
             self.method,
             sorted(self.parameters.items()),
@@ -61,8 +88,13 @@ class FolderSettings:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
-    def all_parameters(self) -> dict[str, Any]:
-        return {**self.parameters, **({"key": self.key} if self.key else {})}
+    def restorable(self) -> bool:
+        """Whether somebody will be able to undo what is done."""
+        return self.method == "permute" and (self.key is not None or self.seal is not None)
+
+    def picture_key(self) -> bytes | None:
+        """Return the key for one picture: the owner's, a fresh one to be sealed, or none."""
+        return secrets.token_bytes(KEY_BYTES) if self.seal is not None else self.key
 
 
 class FileStatus(StrEnum):
@@ -86,6 +118,7 @@ class FileResult:
         closest_dissimilarity: the gate's best attack on any face, None where nothing was left to attack.
         model_digest: SHA-256 (hex) of the encoder that the gate used.
         recovery: JSON for `restore`; empty where no key was given or nothing can be undone.
+        sealed_key: the text of the picture's sealed key; empty where none was asked for, or needed.
         error, hint: why it failed and what to do, for people.
         ms: time it took.
     """
@@ -100,6 +133,7 @@ class FileResult:
     closest_dissimilarity: float | None = None
     model_digest: str = ""
     recovery: str = field(default="", repr=False)
+    sealed_key: str = field(default="", repr=False)
     error: str = ""
     hint: str = ""
     ms: float = 0.0
@@ -146,8 +180,8 @@ def target_name(name: str, settings: FolderSettings) -> str:
     later.
     """
     file_format = FORMAT_OF_SUFFIX.get(Path(name).suffix.lower())
-    restorable = settings.key is not None and settings.method == "permute"
-    return name if file_format and not (restorable and file_format in LOSSY_FORMATS) else f"{name}.png"
+    lossy = settings.restorable and file_format in LOSSY_FORMATS
+    return name if file_format and not lossy else f"{name}.png"
 
 
 def _anonymize_file(job: FolderJob, started: float) -> FileResult:
@@ -162,19 +196,26 @@ def _anonymize_file(job: FolderJob, started: float) -> FileResult:
         )
     settings = job.settings
     gate = ReleaseGate(engine, threshold_dissimilarity=settings.threshold_dissimilarity, level=settings.level)
-    released = release(image, faces, gate, [load_anonymizer(settings.method, **settings.all_parameters)])
-    written = write_image(job.target, released.image)
+    key = settings.picture_key()
+    parameters = settings.parameters if key is None else {**settings.parameters, "key": key}
+    released = release(image, faces, gate, [load_anonymizer(settings.method, **parameters)])
+    output_sha256 = hashlib.sha256(write_image(job.target, released.image)).hexdigest()
+    recovery = released.recovery.to_json() if released.recovery and key else ""
+    sealed_key = (
+        settings.seal.seal(key, recovery, output_sha256) if settings.seal and key and recovery else ""
+    )
     return FileResult(
         source=job.source,
         target=job.target,
         status=FileStatus.RELEASED,
         input_sha256=hashlib.sha256(content).hexdigest(),
-        output_sha256=hashlib.sha256(written).hexdigest(),
+        output_sha256=output_sha256,
         faces=len(faces),
         method=released.method,
         closest_dissimilarity=released.closest_dissimilarity,
         model_digest=engine.model_digest,
-        recovery=released.recovery.to_json() if released.recovery and settings.key else "",
+        recovery="" if sealed_key else recovery,
+        sealed_key=sealed_key,
         ms=_ms_since(started),
     )
 

@@ -33,6 +33,7 @@ class Entry:
     closest_dissimilarity: float | None
     model_digest: str
     recovery: str
+    sealed_key: str
 
 
 class Manifest:
@@ -94,6 +95,7 @@ def entry_of(result: FileResult, target: str, settings: str) -> Entry:
         closest_dissimilarity=result.closest_dissimilarity,
         model_digest=result.model_digest,
         recovery=result.recovery,
+        sealed_key=result.sealed_key,
     )
 
 
@@ -110,6 +112,7 @@ def kept(entry: Entry, source: Path, target: Path) -> FileResult:
         closest_dissimilarity=entry.closest_dissimilarity,
         model_digest=entry.model_digest,
         recovery=entry.recovery,
+        sealed_key=entry.sealed_key,
     )
 
 

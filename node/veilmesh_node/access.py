@@ -27,6 +27,7 @@ API: Mapping[str, frozenset[str]] = {
     "GetSurrogate": _BOTH,
     "Verify": _BOTH,
     "IssueReceipts": _BOTH,
+    "Unseal": frozenset({OPERATOR}),  # gives a key out
 }
 
 

@@ -121,6 +121,7 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
     ),
     errors.SealingError: Entry("SEALING", Status.INVALID_ARGUMENT, "the message does not open"),
     errors.ReceiptError: Entry("RECEIPT", Status.DATA_LOSS, "the receipt does not hold"),
+    errors.SealedKeyError: Entry("SEALED_KEY", Status.DATA_LOSS, "the sealed key is not the right one"),
     errors.LedgerError: Entry("LEDGER", Status.UNAVAILABLE, "the ledger failed", "try again"),
     errors.LedgerUnavailableError: Entry(
         "LEDGER_UNAVAILABLE",
@@ -223,6 +224,7 @@ REFUSAL_STATUS: Mapping[RefusalCode, grpc.StatusCode] = {
     RefusalCode.ACCESS_DENIED: Status.PERMISSION_DENIED,
     RefusalCode.NOT_OWNER: Status.PERMISSION_DENIED,
     RefusalCode.NOT_DECIDER: Status.PERMISSION_DENIED,
+    RefusalCode.NOT_KEEPER: Status.PERMISSION_DENIED,
     RefusalCode.ROLE_MISSING: Status.PERMISSION_DENIED,
 }
 
@@ -233,6 +235,7 @@ REFUSAL_HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.NO_POLICY: "`veilmesh policy propose` begins one",
     RefusalCode.METHOD_NOT_ALLOWED: "`veilmesh policy show` lists what is allowed",
     RefusalCode.PURPOSE_NOT_ALLOWED: "`veilmesh policy show` lists what is allowed",
+    RefusalCode.NOT_GRANTED: "`veilmesh unseal list` shows who consented; `veilmesh unseal consent` adds one",
     RefusalCode.RETENTION_EXCEEDED: "`veilmesh policy show` tells the longest retention",
 }
 

@@ -20,6 +20,7 @@ NodeError
 │   └── ContentMismatchError     stored bytes that are not what their content id says
 ├── SealingError                 does not open: other key, other binding, or changed on the way
 ├── ReceiptError                 a privacy receipt that does not hold; says what is wrong
+├── SealedKeyError               a sealed key that is none, or not of this picture or order
 ├── LedgerError
 │   ├── LedgerUnavailableError   out of reach, or no answer in time
 │   ├── LedgerRejectedError      it answered, and takes nothing from this node, or not this
@@ -155,6 +156,10 @@ class SealingError(NodeError):
 
 class ReceiptError(NodeError):
     """A privacy receipt that does not hold."""
+
+
+class SealedKeyError(NodeError):
+    """A file that should hold a picture's sealed key, and holds something else or that of another."""
 
 
 class LedgerError(NodeError):

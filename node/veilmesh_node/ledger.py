@@ -24,6 +24,7 @@ from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy
 from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_chaincode.records.registry import Node, NodeId
+from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
 from veilmesh_fabric.errors import CommitStatusError, FabricError, GatewayError, SubmitError
 from veilmesh_fabric.gateway import Gateway
@@ -102,6 +103,9 @@ class GatewayLedger:
     async def authentication(self, authentication_id: str) -> Authentication:
         request = AuthenticationId(authentication_id=authentication_id)
         return await self._evaluate("authentication:Get", request, Authentication)
+
+    async def unsealing(self, unsealing_id: str) -> Unsealing:
+        return await self._evaluate("release:GetUnsealing", UnsealingId(unsealing_id=unsealing_id), Unsealing)
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         identity = self._gateway.identity

@@ -12,6 +12,7 @@ from veilmesh_node.releasing import Releasing
 from veilmesh_node.revocation import Revocation
 from veilmesh_node.sealing import SealingKey
 from veilmesh_node.status import Status
+from veilmesh_node.unsealing import Unsealings
 from veilmesh_node.verification import ProbeChannel, Verification
 
 
@@ -23,7 +24,7 @@ class Node:
 
         Args:
             environment: the plugs.
-            sealing_key: opens the probes of others.
+            sealing_key: opens the probes of others, and the picture keys that are kept here.
             salt_key: the salts of released receipts come from it.
             channel: hands probes to others.
         """
@@ -34,6 +35,7 @@ class Node:
         self.verification = Verification(environment, channel)
         self.deciding = Deciding(environment, sealing_key)
         self.releasing = Releasing(environment, salt_key)
+        self.unsealings = Unsealings(environment, sealing_key)
         self.inquiry = Inquiry(environment)
         self.agreement = Agreement(environment)
         self.status = Status(environment, self.agreement)

@@ -27,6 +27,7 @@ from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy, Terms
 from veilmesh_chaincode.records.registry import Node, RegisterNode
 from veilmesh_chaincode.records.release import AnchorBatch
+from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 
 from veilmesh_node.domain.secret import Features
 
@@ -49,6 +50,7 @@ OPEN_AUTHENTICATION: Change[OpenAuthentication] = Change("authentication:Open")
 CONCLUDE_AUTHENTICATION: Change[ConcludeAuthentication] = Change("authentication:Conclude")
 CANCEL_AUTHENTICATION: Change[AuthenticationId] = Change("authentication:Cancel")
 ANCHOR_BATCH: Change[AnchorBatch] = Change("release:Anchor")
+FULFIL_UNSEALING: Change[UnsealingId] = Change("release:FulfilUnsealing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Ledger(Protocol):
         ...
 
     async def authentication(self, authentication_id: str) -> Authentication: ...
+
+    async def unsealing(self, unsealing_id: str) -> Unsealing: ...
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         """Have a change simulated and endorsed. Nothing is sent yet, so its id can be written down first."""

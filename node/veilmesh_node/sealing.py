@@ -1,12 +1,14 @@
-"""Probes on their way to another node: HPKE (RFC 9180), base mode, one message a key.
+"""What only one node may open: HPKE (RFC 9180), base mode, one message a key.
 
-The KEM is the hybrid of ML-KEM-768 and X25519: a face is secret for a lifetime, so what is recorded today
-must not open to a quantum computer later, nor to a flaw found in the younger of the two. `info` binds the
-message to its authentication, challenge, nodes and model: sealed for one, it opens for no other. The
+Sealed are probes on their way to another node, and the keys of pictures (`sealed_key.py`). The KEM is the
+hybrid of ML-KEM-768 and X25519: a face is secret for a lifetime, so what is recorded today must not open to a
+quantum computer later, nor to a flaw found in the younger of the two. `info` binds the message to its context
+(a probe to its authentication, challenge, nodes and model): sealed for one, it opens for no other. The
 suite's name stands in the node's ledger record, so that it can change one day.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -30,6 +32,12 @@ _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 MLKEM_SEED_BYTES = 64
 MLKEM_PUBLIC_BYTES = 1184  # FIPS 203, table 3
 X25519_BYTES = 32
+
+
+class Context(Protocol):
+    """What a sealed message belongs to: sealed for one, it opens for no other."""
+
+    def to_info(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class SealingKey:
         x25519 = X25519PrivateKey.from_private_bytes(raw[MLKEM_SEED_BYTES:]).public_key()
         return (mlkem.public_bytes_raw() + x25519.public_bytes_raw()).hex()
 
-    def open(self, sealed: bytes, binding: Binding) -> bytes:
+    def open(self, sealed: bytes, binding: Context) -> bytes:
         """Open what was sealed to this key.
 
         Raises:
@@ -102,7 +110,7 @@ class SealingKey:
         return "<sealing key>"
 
 
-def seal(plaintext: bytes, public_hex: str, binding: Binding) -> bytes:
+def seal(plaintext: bytes, public_hex: str, binding: Context) -> bytes:
     """Seal to the public key that the ledger names: 1,120 bytes of encapsulation, then the ciphertext.
 
     Raises:

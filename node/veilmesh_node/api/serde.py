@@ -6,7 +6,7 @@ from veilmesh_chaincode.records.authentication import Outcome
 from veilmesh_chaincode.records.enrolment import HistoryEntry, Reference, RevocationReason
 from veilmesh_chaincode.records.refusals import Refusal
 
-from veilmesh_node.domain.ids import is_name, is_reference_id
+from veilmesh_node.domain.ids import is_name, is_reference_id, is_tx_id
 from veilmesh_node.domain.receipt import ReceiptDraft
 from veilmesh_node.enrolment import EnrolRequest
 from veilmesh_node.errors import InvalidRequestError
@@ -21,6 +21,12 @@ MAX_KEY_CHARACTERS = 128
 def reference_id_from_proto(text: str) -> str:
     if not is_reference_id(text):
         raise InvalidRequestError(f"{text[:40]!r} is no reference id: it takes 32 hex digits")
+    return text
+
+
+def unsealing_id_from_proto(text: str) -> str:
+    if not is_tx_id(text):
+        raise InvalidRequestError(f"{text[:40]!r} is no unsealing's id: it takes 64 hex digits")
     return text
 
 

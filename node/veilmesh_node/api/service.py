@@ -152,6 +152,16 @@ class NodeService(NodeServicer):
 
         return await self._serve("IssueReceipts", context, work)
 
+    async def Unseal(  # noqa: N802
+        self, request: node_pb2.UnsealRequest, context: "Context"
+    ) -> node_pb2.UnsealResponse:
+        async def work() -> node_pb2.UnsealResponse:
+            unsealing_id = serde.unsealing_id_from_proto(request.unsealing_id)
+            picture_key = await self._node.unsealings.open(unsealing_id, request.sealed_key)
+            return node_pb2.UnsealResponse(key=picture_key.key.reveal(), recovery=picture_key.recovery)
+
+        return await self._serve("Unseal", context, work)
+
     async def _serve(
         self, method: str, context: "Context", work: Callable[[], Awaitable[Response]]
     ) -> Response:

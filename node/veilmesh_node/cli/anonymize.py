@@ -2,7 +2,8 @@
 
 With `--home` the organisation's node signs a privacy receipt for each picture and anchors them on the ledger.
 It is given digests only, never a picture; threshold, margin and, unless one is named, the method are then
-those of the policy in force.
+those of the policy in force. What `permute` does can be undone, but by one node alone, and on an order: each
+picture's key is sealed to that node as it is made, and lies beside it.
 """
 
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from veilmesh_chaincode.records.policy import Terms
     from veilmesh_ml.folder import FolderReport
     from veilmesh_ml.folder_job import FolderSettings
+
+    from veilmesh_node.sealed_key import Keeper
 
 
 def anonymize(
@@ -44,6 +47,14 @@ def anonymize(
             help="permute: a file of 64 hex digits; `veilmesh_ml` restores the pictures with it.",
         ),
     ] = None,
+    seal_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NODE",
+            help="permute, with --home: who can undo it, on an order (`veilmesh unseal`).",
+            show_default="the home's own node",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Demand the gate's wider margin.")] = False,
     home: Annotated[
         Path | None,
@@ -57,13 +68,17 @@ def anonymize(
 
     Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop.
     """
+    from dataclasses import replace
+
     from veilmesh_chaincode.records.policy import Policy
 
-    from veilmesh_node.cli import ledger, output, receipts
+    from veilmesh_node.cli import ledger, output, receipts, sealed_keys
 
     terms = None if home is None else ledger.evaluate(home, "policy:Current", None, Policy).terms
     settings = _settings(method, pixels, key_file, terms, strict=strict)
+    settings = replace(settings, seal=_keeper(settings, home, seal_to))
     report = _run(inputs, out, settings)
+    sealed = sealed_keys.write(report.results)
     _note_failures(report)
     anchored = None if home is None else receipts.issue(home, out, report.results, settings.digest)
     document = {
@@ -71,6 +86,7 @@ def anonymize(
         "kept": sum(result.status == "kept" for result in report.results),
         "failed": len(report.failures),
         "anchor": anchored,
+        "sealed_keys": sealed,
         "files": [
             {
                 "input": str(result.source),
@@ -118,6 +134,17 @@ def _settings(
         threshold_dissimilarity=threshold,
         level=GateLevel.STRICT if strict else level,
     )
+
+
+def _keeper(settings: "FolderSettings", home: Path | None, seal_to: str | None) -> "Keeper | None":
+    """Return to whom the pictures' keys are sealed; nobody where there is none, or the owner holds it."""
+    from veilmesh_node.cli import sealed_keys
+
+    if seal_to is None and (home is None or settings.method != "permute" or settings.key is not None):
+        return None
+    if home is None or settings.method != "permute" or settings.key is not None:
+        raise typer.BadParameter("--seal-to goes with --home and the method permute, and without --key-file")
+    return sealed_keys.keeper(home, seal_to)
 
 
 def _run(inputs: list[Path], out: Path, settings: "FolderSettings") -> "FolderReport":

@@ -117,11 +117,13 @@ def _ledger(err: Exception) -> Failure | None:
 def _integrity(err: Exception) -> Failure | None:
     from veilmesh_fabric import DecodeError, IncompleteChainError, VerificationError
 
-    from veilmesh_node.errors import ContentMismatchError, ReceiptError
+    from veilmesh_node.errors import ContentMismatchError, ReceiptError, SealedKeyError
 
     if isinstance(err, VerificationError):
         return Failure(ExitCode.INTEGRITY, err.rule, str(err))
-    if isinstance(err, DecodeError | IncompleteChainError | ReceiptError | ContentMismatchError):
+    if isinstance(
+        err, DecodeError | IncompleteChainError | ReceiptError | SealedKeyError | ContentMismatchError
+    ):
         code = type(err).__name__.removesuffix("Error").upper()
         return Failure(ExitCode.INTEGRITY, code, str(err))
     return None

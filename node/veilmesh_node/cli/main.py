@@ -16,6 +16,7 @@ from veilmesh_node.cli import (
     receipt,
     references,
     registry,
+    unseal,
     verify,
 )
 from veilmesh_node.cli.exit import ExitCode
@@ -45,6 +46,7 @@ for command in (
 app.command("verify")(verify.verify)
 app.command("anonymize")(anonymize.anonymize)
 app.add_typer(receipt.app, name="receipt")
+app.add_typer(unseal.app, name="unseal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 

@@ -63,13 +63,13 @@ def _has_receipt(result: FileResult) -> bool:
     """Whether a receipt of this very picture is there; one of an earlier picture of that name is not."""
     assert result.target is not None  # noqa: S101 - only released pictures come here
     try:
-        signed = SignedReceipt.from_bytes(_receipt_path(result.target).read_bytes())
+        signed = SignedReceipt.from_bytes(receipt_path(result.target).read_bytes())
     except (FileNotFoundError, Refusal):
         return False
     return signed.receipt.output_sha256 == result.output_sha256
 
 
-def _receipt_path(target: Path) -> Path:
+def receipt_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.receipt.json")
 
 
@@ -80,6 +80,6 @@ def _write(out: Path, result: FileResult, issued: IssuedReceipt) -> None:
     descriptor = os.open(out / SALTS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "a") as file:
         file.write(json.dumps(line) + "\n")
-    unfinished = _receipt_path(result.target).with_suffix(".unfinished")
+    unfinished = receipt_path(result.target).with_suffix(".unfinished")
     unfinished.write_bytes(issued.receipt)
-    unfinished.replace(_receipt_path(result.target))
+    unfinished.replace(receipt_path(result.target))

@@ -327,3 +327,19 @@ class IssueReceiptsResponse(_message.Message):
     merkle_root: str
     tx_id: str
     def __init__(self, receipts: _Optional[_Iterable[_Union[IssuedReceipt, _Mapping]]] = ..., merkle_root: _Optional[str] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class UnsealRequest(_message.Message):
+    __slots__ = ("unsealing_id", "sealed_key")
+    UNSEALING_ID_FIELD_NUMBER: _ClassVar[int]
+    SEALED_KEY_FIELD_NUMBER: _ClassVar[int]
+    unsealing_id: str
+    sealed_key: bytes
+    def __init__(self, unsealing_id: _Optional[str] = ..., sealed_key: _Optional[bytes] = ...) -> None: ...
+
+class UnsealResponse(_message.Message):
+    __slots__ = ("key", "recovery")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    recovery: str
+    def __init__(self, key: _Optional[bytes] = ..., recovery: _Optional[str] = ...) -> None: ...

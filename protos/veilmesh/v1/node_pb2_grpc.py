@@ -84,6 +84,11 @@ class NodeStub(object):
                 request_serializer=veilmesh_dot_v1_dot_node__pb2.IssueReceiptsRequest.SerializeToString,
                 response_deserializer=veilmesh_dot_v1_dot_node__pb2.IssueReceiptsResponse.FromString,
                 _registered_method=True)
+        self.Unseal = channel.unary_unary(
+                '/veilmesh.v1.Node/Unseal',
+                request_serializer=veilmesh_dot_v1_dot_node__pb2.UnsealRequest.SerializeToString,
+                response_deserializer=veilmesh_dot_v1_dot_node__pb2.UnsealResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServicer(object):
@@ -154,6 +159,13 @@ class NodeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Unseal(self, request, context):
+        """Give out the key of a permuted picture, on an order to which two organisations consented on the ledger.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -206,6 +218,11 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.IssueReceipts,
                     request_deserializer=veilmesh_dot_v1_dot_node__pb2.IssueReceiptsRequest.FromString,
                     response_serializer=veilmesh_dot_v1_dot_node__pb2.IssueReceiptsResponse.SerializeToString,
+            ),
+            'Unseal': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unseal,
+                    request_deserializer=veilmesh_dot_v1_dot_node__pb2.UnsealRequest.FromString,
+                    response_serializer=veilmesh_dot_v1_dot_node__pb2.UnsealResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -478,6 +495,33 @@ class Node(object):
             '/veilmesh.v1.Node/IssueReceipts',
             veilmesh_dot_v1_dot_node__pb2.IssueReceiptsRequest.SerializeToString,
             veilmesh_dot_v1_dot_node__pb2.IssueReceiptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unseal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/veilmesh.v1.Node/Unseal',
+            veilmesh_dot_v1_dot_node__pb2.UnsealRequest.SerializeToString,
+            veilmesh_dot_v1_dot_node__pb2.UnsealResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,6 +1,8 @@
 """Whole folders, with worker processes."""
 
+import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,35 @@ def test_permuted_with_a_key_is_lossless_and_restorable(tmp_path: Path, head: Rg
     assert np.array_equal(restore(released, Recovery.from_json(result.recovery), KEY), read_image(written))
     assert KEY.hex() not in (tmp_path / "out" / MANIFEST_NAME).read_text()
     assert KEY.hex() not in repr(result) + repr(settings)
+
+
+@dataclass(frozen=True)
+class OpenSeal:
+    """Locks nothing, so that the test can look inside."""
+
+    digest: str = "d" * 64
+
+    def seal(self, key: bytes, recovery: str, output_sha256: str) -> str:
+        return json.dumps([key.hex(), recovery, output_sha256])
+
+
+def test_every_sealed_picture_has_a_key_of_its_own(tmp_path: Path, head: RgbImage) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        write_image(tmp_path / "in" / name, head)
+    settings = FolderSettings(method="permute", seal=OpenSeal())
+    done = anonymize_folder([tmp_path / "in"], tmp_path / "out", settings, workers=2).results
+    keys = set()
+    for result in done:
+        assert result.target is not None
+        key, recovery, output_sha256 = json.loads(result.sealed_key)
+        assert (output_sha256, result.recovery) == (result.output_sha256, "")
+        restored = restore(read_image(result.target), Recovery.from_json(recovery), bytes.fromhex(key))
+        assert np.array_equal(restored, read_image(result.source))
+        keys.add(key)
+    assert len(keys) == 2
+    again = anonymize_folder([tmp_path / "in"], tmp_path / "out", settings, workers=1).results
+    assert [result.status for result in again] == [FileStatus.KEPT] * 2
+    assert [result.sealed_key for result in again] == [result.sealed_key for result in done]
 
 
 def test_originals_are_never_overwritten(tmp_path: Path, head: RgbImage) -> None:

@@ -24,6 +24,7 @@ from veilmesh_node.errors import (
     HomeError,
     LedgerUnavailableError,
     ReceiptError,
+    SealedKeyError,
     WrongPassphraseError,
 )
 
@@ -59,6 +60,7 @@ def _node_error(status: str, code: str = "", **detail: object) -> NodeCallError:
         (BlockFilesError("no space left"), ExitCode.FAILED, "BLOCK_FILES"),
         (IncompleteChainError("block 3 is missing"), ExitCode.INTEGRITY, "INCOMPLETECHAIN"),
         (ReceiptError("changed"), ExitCode.INTEGRITY, "RECEIPT"),
+        (SealedKeyError("of another"), ExitCode.INTEGRITY, "SEALEDKEY"),
         (HomeError("none"), ExitCode.USAGE, "HOME"),
         (WrongPassphraseError(), ExitCode.FAILED, "NODE"),
         (LedgerUnavailableError("away"), ExitCode.UNAVAILABLE, "UNAVAILABLE"),

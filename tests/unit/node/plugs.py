@@ -35,6 +35,7 @@ from veilmesh_chaincode.records.policy import Policy, Terms
 from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_chaincode.records.registry import Node as NodeRecord
 from veilmesh_chaincode.records.registry import NodeId, NodeRole, RegisterNode
+from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 from veilmesh_chaincode.stub import Creator
 from veilmesh_node.content import FolderContentStore
 from veilmesh_node.deciding import SubmittedProbe
@@ -156,6 +157,9 @@ class MemoryPort:
     async def authentication(self, authentication_id: str) -> Authentication:
         request = AuthenticationId(authentication_id=authentication_id)
         return await self._evaluate("authentication:Get", request, Authentication)
+
+    async def unsealing(self, unsealing_id: str) -> Unsealing:
+        return await self._evaluate("release:GetUnsealing", UnsealingId(unsealing_id=unsealing_id), Unsealing)
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         if self.endorsing_fails is not None:
