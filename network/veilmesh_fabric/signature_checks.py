@@ -16,8 +16,8 @@ from fabric_protos.msp import identities_pb2
 from veilmesh_fabric.block import Block
 from veilmesh_fabric.certificates import read_certificate
 from veilmesh_fabric.channel_config import Consenter
-from veilmesh_fabric.errors import DecodeError, IdentityError, SignatureError
-from veilmesh_fabric.signing import PublicKey, verify
+from veilmesh_fabric.errors import DecodeError, IdentityError
+from veilmesh_fabric.verifying_key import NoKey, PublicKey, VerifyingKey, verifying_key
 from veilmesh_fabric.wire import decode
 
 _REMEMBERED_KEYS = 4096
@@ -66,14 +66,18 @@ class InlineChecks:
 
 def signature_holds(signer: bytes, signature: bytes, message: bytes) -> bool:
     """Whether `signature` is of `message` by the key in the signer's certificate, whoever that is."""
-    try:
-        verify(public_key(signer), signature, message)
-    except (IdentityError, SignatureError):
-        return False
-    return True
+    key = _verifying_key(signer)
+    return key.holds(signature, key.prepared(message))
 
 
 @lru_cache(_REMEMBERED_KEYS)
+def _verifying_key(signer: bytes) -> VerifyingKey:
+    try:
+        return verifying_key(public_key(signer))
+    except IdentityError:
+        return NoKey()
+
+
 def public_key(signer: bytes) -> PublicKey:
     """Return the key in the certificate of a `SerializedIdentity` message.
 

@@ -8,11 +8,10 @@ Ed25519 signs the message itself; channels accept it with capability V3_0.
 Keys come from `identity.py`; who may sign what is for others to decide.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
@@ -24,16 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from veilmesh_fabric.errors import IdentityError, SignatureError
+from veilmesh_fabric.verifying_key import CURVE_ORDERS, PublicKey, verifying_key
 
-PublicKey: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey
+__all__ = ["CURVE_ORDERS", "EcdsaSigner", "Ed25519Signer", "PublicKey", "Signer", "signer_from_pem", "verify"]
 
-CURVE_ORDERS: Mapping[str, int] = {  # SEC 2, sections 2.4.2 and 2.5.1
-    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-    "secp384r1": int(
-        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16
-    ),
-}
-_HALF_ORDERS = {name: order // 2 for name, order in CURVE_ORDERS.items()}
 _ECDSA_SHA256 = ECDSA(hashes.SHA256())
 
 
@@ -109,23 +102,21 @@ def verify(public_key: PublicKey, signature: bytes, message: bytes) -> None:
         SignatureError: it is not, it is malformed, or its s is in the upper half; or the key is on a curve
             that Fabric does not use.
     """
-    try:
-        if isinstance(public_key, EllipticCurvePublicKey):
-            _require_low_s(public_key, signature)
-            public_key.verify(signature, message, _ECDSA_SHA256)
-        else:
-            public_key.verify(signature, message)
-    except InvalidSignature as err:
-        raise SignatureError("signature does not match the message and the signer's key") from err
+    key = verifying_key(public_key)
+    if key.holds(signature, key.prepared(message)):
+        return
+    if isinstance(public_key, EllipticCurvePublicKey):
+        _require_low_s(public_key, signature)
+    raise SignatureError("signature does not match the message and the signer's key")
 
 
 def _require_low_s(public_key: EllipticCurvePublicKey, signature: bytes) -> None:
-    half_order = _HALF_ORDERS.get(public_key.curve.name)
-    if half_order is None:
+    order = CURVE_ORDERS.get(public_key.curve.name)
+    if order is None:
         raise SignatureError(f"signer's key is on curve {public_key.curve.name}, neither P-256 nor P-384")
     try:
         _, s = decode_dss_signature(signature)
     except ValueError as err:
         raise SignatureError("signature is not a DER sequence of two integers") from err
-    if s > half_order:
+    if s > order // 2:
         raise SignatureError("signature is not in low-S form: s is in the upper half of the curve's order")

@@ -6,53 +6,122 @@ order. `PooledChecks` hands it to other processes in batches, while the caller g
     with PooledChecks(workers=2) as checks:
         report = verify_blocks(blocks, checks=checks)
 
-A worker is given keys and messages and knows nothing of identities: whether a certificate is acceptable is
-decided where the chain is followed. Starting workers takes some tenths of a second, so a short chain is
-verified faster without.
+A worker (`signature_worker.py`) is given keys, signatures and hashes and knows nothing of identities, blocks
+or configurations: whether a certificate is acceptable is decided where the chain is followed. Starting
+workers takes a tenth of a second, so a short chain is verified faster without.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import marshal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
+from select import select
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from veilmesh_fabric.errors import FabricError, IdentityError, SignatureError
+from veilmesh_fabric import signature_worker
+from veilmesh_fabric.errors import FabricError, IdentityError
 from veilmesh_fabric.signature_checks import Pending, SignedMessage, public_key
-from veilmesh_fabric.signing import PublicKey, verify
+from veilmesh_fabric.signature_worker import framed, read_frame
+from veilmesh_fabric.verifying_key import CURVE_ORDERS, ED25519, NO_KEY, NoKey, verifying_key
 
-_BATCH = 256  # signatures: some 10 ms of work, against which the cost of sending them is small
+_BATCH = 256  # signatures: some 20 ms of work, against which the cost of sending them is small
 _REMEMBERED_KEYS = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Key:
+    """A signer's key, here and as it is sent."""
+
+    prepared: Callable[[bytes], bytes]  # see `VerifyingKey`
+    kind: str  # see `READERS`
+    data: bytes
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Signatures to be sent to a worker together, each key once."""
+    """Signatures to be checked together, each key sent once."""
 
-    keys: dict[bytes, int] = field(default_factory=dict)  # DER -> position
-    jobs: list[tuple[int, bytes, bytes]] = field(default_factory=list)  # key's position, signature, message
-    sent: "Future[bytes] | None" = None
+    keys: dict[_Key, int] = field(default_factory=dict)  # by position
+    jobs: list[tuple[int, bytes, bytes]] = field(default_factory=list)  # see `signature_worker.Batch`
+    worker: "_Worker | None" = None
+    answer: bytes | None = None
 
     def add(self, each: SignedMessage) -> None:
+        key = _key(each.signer)
+        position = self.keys.setdefault(key, len(self.keys))
+        self.jobs.append((position, each.signature, key.prepared(each.message)))
+
+    def marshalled(self) -> bytes:
+        return marshal.dumps(([(key.kind, key.data) for key in self.keys], self.jobs))
+
+
+class _Worker:
+    """A process that answers batches in the order in which they are sent."""
+
+    def __init__(self) -> None:
+        self._socket, there = socket.socketpair()
+        with there:
+            command = [sys.executable, "-P", "-m", signature_worker.__name__]
+            self._process = subprocess.Popen(command, stdin=there.fileno(), stdout=there.fileno())
+        self._answers = self._socket.makefile("rb")
+        self.unanswered: deque[_Batch] = deque()
+
+    def fileno(self) -> int:
+        """Return what tells `select` that an answer has come."""
+        return self._socket.fileno()
+
+    def send(self, batch: _Batch) -> None:
+        """Send a batch, waiting where the worker is far behind.
+
+        Raises:
+            FabricError: the process has ended.
+        """
         try:
-            key = _der(each.signer)
-        except IdentityError:
-            self.jobs.append((-1, b"", b""))  # no key, no valid signature
-            return
-        self.jobs.append((self.keys.setdefault(key, len(self.keys)), each.signature, each.message))
+            self._socket.sendall(framed(batch.marshalled()))
+        except OSError as err:
+            raise _gone() from err
+        batch.worker = self
+        self.unanswered.append(batch)
+
+    def receive(self) -> None:
+        """Wait for the answer to the oldest unanswered batch.
+
+        Raises:
+            FabricError: the process has ended.
+        """
+        if self._process.returncode is not None:
+            raise _gone()
+        try:
+            answer = read_frame(self._answers)
+        except (EOFError, OSError) as err:
+            raise _gone() from err
+        self.unanswered.popleft().answer = answer
+
+    def end(self) -> None:
+        """End the process; it holds nothing that could be lost."""
+        self._process.kill()
+        self._process.wait()
+        self._answers.close()
+        self._socket.close()
+
+
+def _gone() -> FabricError:
+    return FabricError("a worker that checks signatures is no longer there")
 
 
 class PooledChecks:
     """A `SignatureChecks` that works in other processes, to be used in a `with` statement."""
 
     def __init__(self, workers: int) -> None:
-        # A forked child would inherit locks in whatever state other threads, such as gRPC's, hold them.
-        self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        self._workers = [_Worker() for _ in range(workers)]
         self._open = _Batch()
 
     def __enter__(self) -> Self:
@@ -61,7 +130,8 @@ class PooledChecks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        while self._workers:
+            self._workers.pop().end()
 
     def start(self, messages: Sequence[SignedMessage]) -> Pending:
         """Begin to check signatures.
@@ -72,50 +142,39 @@ class PooledChecks:
         batch, first = self._open, len(self._open.jobs)
         for each in messages:
             batch.add(each)
-        if len(batch.jobs) >= _BATCH:
+        last = len(batch.jobs)
+        if last >= _BATCH:
             self._send(batch)
-        return lambda: [result == 1 for result in self._results(batch)[first : first + len(messages)]]
+        return lambda: [answer == 1 for answer in self._answer(batch)[first:last]]
 
-    def _results(self, batch: _Batch) -> bytes:
-        try:
-            return (batch.sent or self._send(batch)).result()
-        except (BrokenProcessPool, CancelledError) as err:
-            raise FabricError("a worker that checks signatures is no longer there") from err
+    def _answer(self, batch: _Batch) -> bytes:
+        worker = batch.worker or self._send(batch)
+        while batch.answer is None:
+            worker.receive()
+        return batch.answer
 
-    def _send(self, batch: _Batch) -> "Future[bytes]":
-        if batch is self._open:
-            self._open = _Batch()
-        try:
-            batch.sent = self._pool.submit(check_batch, list(batch.keys), batch.jobs)
-        except RuntimeError as err:  # broken, or shut down
-            raise FabricError("the workers that check signatures are no longer there") from err
-        batch.jobs = []
-        return batch.sent
-
-
-def check_batch(keys: Sequence[bytes], jobs: Sequence[tuple[int, bytes, bytes]]) -> bytes:
-    """Return a byte for each job, 1 if its signature holds. Runs in a worker.
-
-    Args:
-        keys: public keys, DER.
-        jobs: the key's position (-1: none), the signature and the message.
-    """
-    return bytes(position >= 0 and _holds(keys[position], *rest) for position, *rest in jobs)
+    def _send(self, batch: _Batch) -> _Worker:
+        """Send the open batch to the worker that has the least to do."""
+        self._open = _Batch()
+        if not self._workers:
+            raise _gone()
+        answering, _, _ = select(self._workers, [], [], 0)
+        for each in answering:
+            each.receive()
+        worker = min(self._workers, key=lambda each: len(each.unanswered))
+        worker.send(batch)
+        return worker
 
 
-def _holds(key: bytes, signature: bytes, message: bytes) -> bool:
+@lru_cache(_REMEMBERED_KEYS)
+def _key(signer: bytes) -> _Key:
     try:
-        verify(_load(key), signature, message)
-    except SignatureError:
-        return False
-    return True
-
-
-@lru_cache(_REMEMBERED_KEYS)
-def _load(key: bytes) -> PublicKey:
-    return cast("PublicKey", load_der_public_key(key))
-
-
-@lru_cache(_REMEMBERED_KEYS)
-def _der(signer: bytes) -> bytes:
-    return public_key(signer).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        key = public_key(signer)
+    except IdentityError:
+        return _Key(NoKey().prepared, NO_KEY, b"")
+    prepared = verifying_key(key).prepared
+    if isinstance(key, Ed25519PublicKey):
+        return _Key(prepared, ED25519, key.public_bytes_raw())
+    if key.curve.name not in CURVE_ORDERS:
+        return _Key(prepared, NO_KEY, b"")
+    return _Key(prepared, key.curve.name, key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
