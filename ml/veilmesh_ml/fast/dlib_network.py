@@ -16,6 +16,7 @@ Source: dlib `dnn/core.h`, `dnn/layers.h`, `dnn/input.h`, `dnn/loss.h`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -136,8 +137,13 @@ class Network:
     layers: tuple[Layer, ...]
 
 
-def read_network(content: bytes, name: str) -> Network:
-    """Read a file to its last byte.
+def read_network(path: Path) -> Network:
+    """Read a file; see `parse_network`."""
+    return parse_network(path.read_bytes(), path.name)
+
+
+def parse_network(content: bytes, name: str) -> Network:
+    """Read a file's content to the last byte.
 
     Args:
         content: the file.

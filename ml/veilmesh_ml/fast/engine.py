@@ -13,7 +13,9 @@ from veilmesh_ml.comparison import Features
 from veilmesh_ml.engine import Device, check_chips
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.face_finder import DETECTOR, FaceFinder
+from veilmesh_ml.fast.mmod import Detection
 from veilmesh_ml.fast.networks import load_networks
+from veilmesh_ml.fast.tiling import tiling
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.model_files import ENCODER, LANDMARKS_68
 
@@ -60,3 +62,15 @@ class FastEngine:
         for start in range(0, len(chips), BATCH):
             features[start : start + BATCH] = self._networks.encode(chips[start : start + BATCH])
         return features
+
+    def detect_mmod(self, image: RgbImage, floor: float = 0.0) -> list[Detection]:
+        """Return what dlib's MMOD detector finds, surest first; slower than HOG, and less easily misled.
+
+        Args:
+            image: uint8 (height, width, 3) RGB.
+            floor: confidences must be higher; dlib's own is 0.
+        """
+        height, width, _ = image.shape
+        arrangement = tiling(height, width)
+        scores = self._networks.score(image, arrangement)
+        return self._networks.mmod.detections(scores, arrangement, floor)

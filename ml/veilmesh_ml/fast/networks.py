@@ -8,15 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.engine import Device
+from veilmesh_ml.fast.mmod import Mmod
+from veilmesh_ml.fast.tiling import Tiling
+from veilmesh_ml.image import RgbImage
 
 _NVIDIA_DEVICE = Path("/dev/nvidiactl")  # there where the driver is; torch takes seconds to ask
 
 
 class Networks(Protocol):
-    """The encoder on a device. May be called from several threads."""
+    """Encoder and detector on a device. May be called from several threads."""
+
+    mmod: Mmod
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the features, (n, 128), of chips, uint8 (n, 150, 150, 3)."""
+        ...
+
+    def score(self, image: RgbImage, arrangement: Tiling) -> NDArray[np.float32]:
+        """Return the detector's scores, (rows, columns), of a picture tiled so."""
         ...
 
 

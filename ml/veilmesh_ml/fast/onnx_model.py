@@ -21,6 +21,7 @@ OPSET_VERSION = 17
 ELEMENT_FLOAT = 1
 ELEMENT_TYPES = {np.dtype(np.float32): ELEMENT_FLOAT, np.dtype(np.uint8): 2, np.dtype(np.int64): 7}
 ATTRIBUTE_INT = 2
+ATTRIBUTE_STRING = 3
 ATTRIBUTE_INTS = 7
 
 # message: {field: (number, type)}; a trailing * marks a repeated field, a capital a message of this table.
@@ -40,7 +41,13 @@ _SCHEMA = {
         "op_type": (4, "string"),
         "attribute": (5, "Attribute*"),
     },
-    "Attribute": {"name": (1, "string"), "i": (3, "int64"), "ints": (8, "int64*"), "type": (20, "int32")},
+    "Attribute": {
+        "name": (1, "string"),
+        "i": (3, "int64"),
+        "s": (4, "bytes"),
+        "ints": (8, "int64*"),
+        "type": (20, "int32"),
+    },
     "Tensor": {
         "dims": (1, "int64*"),
         "data_type": (2, "int32"),
@@ -103,8 +110,8 @@ class OnnxGraph:
             pads=[convolution.padding] * 4,
         )
 
-    def node(self, operator: str, *inputs: str, **attributes: int | Sequence[int]) -> str:
-        """Apply an ONNX operator."""
+    def node(self, operator: str, *inputs: str, **attributes: int | str | Sequence[int]) -> str:
+        """Apply an ONNX operator; an empty name leaves an optional input out."""
         output = self._name()
         self._graph.node.append(
             _message("Node")(
@@ -128,7 +135,9 @@ class OnnxGraph:
         return f"v{self._names}"
 
 
-def _attribute(name: str, value: int | Sequence[int]) -> Any:
+def _attribute(name: str, value: int | str | Sequence[int]) -> Any:
+    if isinstance(value, str):
+        return _message("Attribute")(name=name, s=value.encode(), type=ATTRIBUTE_STRING)
     if isinstance(value, int):
         return _message("Attribute")(name=name, i=value, type=ATTRIBUTE_INT)
     return _message("Attribute")(name=name, ints=value, type=ATTRIBUTE_INTS)

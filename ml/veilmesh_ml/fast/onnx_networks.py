@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.fast import cache
 from veilmesh_ml.fast.dlib_network import read_network
+from veilmesh_ml.fast.mmod import TILED, Mmod, scores_in_bands
 from veilmesh_ml.fast.resnet import CHIPS, Resnet
-from veilmesh_ml.model_files import ENCODER, locate
+from veilmesh_ml.fast.tiling import LEVEL, SIZES, Tiling, shrinking_onnx
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.model_files import ENCODER, MMOD, locate
 
 THREADS_AT_MOST = 8  # more gain little on pictures of this size
 
@@ -28,16 +31,35 @@ class OnnxNetworks:
         """
         threads = threads or default_threads()
         path = locate(ENCODER)
-        resnet = cache.converted(
-            "resnet",
-            ENCODER.sha256,
-            lambda: Resnet.of(read_network(path.read_bytes(), path.name)).to_onnx(),
-        )
+        resnet = cache.converted("resnet", ENCODER.sha256, lambda: Resnet.of(read_network(path)).to_onnx())
         self._encoder = _session(resnet, threads)
+        self.mmod = Mmod.of(read_network(locate(MMOD)))
+        self._detector = _session(self.mmod.to_onnx(), threads, arena=False)
+        self._shrinking = _session(shrinking_onnx(), threads, arena=False)
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         features: NDArray[np.float32] = self._encoder.run(None, {CHIPS: np.ascontiguousarray(chips)})[0]
         return features
+
+    def score(self, image: RgbImage, arrangement: Tiling) -> NDArray[np.float32]:
+        return scores_in_bands(self._tiled(image, arrangement), self._score)
+
+    def _score(self, tiled: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self._detector.run(None, {TILED: np.ascontiguousarray(tiled)})[0][0, 0]
+        return scores
+
+    def _tiled(self, image: RgbImage, arrangement: Tiling) -> NDArray[np.float32]:
+        """Return the pyramid, float32 (1, 3, height, width), less the mean and zero between the levels."""
+        tiled = np.zeros((1, 3, arrangement.height, arrangement.width), np.float32)
+        level = (image.astype(np.float32) - np.array(self.mmod.mean, np.float32)).transpose(2, 0, 1)[
+            np.newaxis
+        ]
+        for place in arrangement.levels:
+            if level.shape[2:] != (place.height, place.width):
+                sizes = np.array([1, 3, place.height, place.width])
+                level = self._shrinking.run(None, {LEVEL: level, SIZES: sizes})[0]
+            place.cut(tiled)[:] = level
+        return tiled
 
 
 def default_threads() -> int:
@@ -48,10 +70,12 @@ def default_threads() -> int:
     return min(len(os.sched_getaffinity(0)), THREADS_AT_MOST)
 
 
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def _session(model: bytes, threads: int, *, arena: bool = True) -> onnxruntime.InferenceSession:
+    """`arena`: keep working memory for the next call; with pictures of ever new sizes it would only grow."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     # Threads that wait must not spin: beside a busy neighbour a call of 7 ms would take 500.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import DeviceError
 from veilmesh_ml.fast.dlib_network import Convolution, read_network
+from veilmesh_ml.fast.mmod import Mmod, scores_in_bands
 from veilmesh_ml.fast.resnet import Block, Resnet
-from veilmesh_ml.model_files import ENCODER, locate
+from veilmesh_ml.fast.tiling import Tiling
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.model_files import ENCODER, MMOD, locate
 
 
 class TorchNetworks:
@@ -42,8 +45,9 @@ class TorchNetworks:
             )
         self._torch = torch
         self._device = torch.device(device)
-        path = locate(ENCODER)
-        self._encoder = _Encoder(torch, Resnet.of(read_network(path.read_bytes(), path.name)), self._device)
+        self._encoder = _Encoder(torch, Resnet.of(read_network(locate(ENCODER))), self._device)
+        self.mmod = Mmod.of(read_network(locate(MMOD)))
+        self._detector = _Detector(torch, self.mmod, self._device)
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         torch = self._torch
@@ -52,6 +56,16 @@ class TorchNetworks:
             batch = torch.from_numpy(np.ascontiguousarray(chips)).to(self._device)
             features: NDArray[np.float32] = self._encoder(batch).cpu().numpy()
         return features
+
+    def score(self, image: RgbImage, arrangement: Tiling) -> NDArray[np.float32]:
+        torch = self._torch
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            tiled = self._detector.tiled(torch.from_numpy(image).to(self._device), arrangement)
+            return scores_in_bands(tiled, self._score)
+
+    def _score(self, tiled: Any) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self._detector(tiled).cpu().numpy()
+        return scores
 
 
 class _Encoder:
@@ -83,6 +97,35 @@ class _Encoder:
         px = places.shape[3] - added.shape[3]
         channels = added.shape[1] - places.shape[1]
         return functional.pad(added, (0, px, 0, px)) + functional.pad(places, (0, 0, 0, 0, 0, channels))
+
+
+class _Detector:
+    """`mmod` in torch."""
+
+    def __init__(self, torch: Any, mmod: Mmod, device: Any) -> None:
+        self._torch = torch
+        self._mean = torch.tensor(mmod.mean, device=device)
+        self._convolutions = [_convolution(torch, each, device) for each in mmod.convolutions]
+
+    def tiled(self, image: Any, arrangement: Tiling) -> Any:
+        """Return the pyramid of a picture, uint8 (h, w, 3): float32 (1, 3, height, width)."""
+        tiled = self._mean.new_zeros((1, 3, arrangement.height, arrangement.width))
+        level = (image.float() - self._mean).permute(2, 0, 1)[None]
+        for place in arrangement.levels:
+            if level.shape[2:] != (place.height, place.width):
+                level = self._torch.nn.functional.interpolate(
+                    level, (place.height, place.width), mode="bilinear", align_corners=True
+                )
+            place.cut(tiled)[:] = level
+        return tiled
+
+    def __call__(self, tiled: Any) -> Any:
+        """float32 (1, 3, height, width) -> (rows, columns)."""
+        *others, last = self._convolutions
+        places = tiled
+        for convolution in others:
+            places = self._torch.nn.functional.relu(convolution(places))
+        return last(places)[0, 0]
 
 
 def _convolution(torch: Any, convolution: Convolution, device: Any) -> Any:
