@@ -1,8 +1,6 @@
 """Whole folders, with worker processes."""
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.folder import _work, anonymize_folder
 from veilmesh_ml.folder_job import FileResult, FileStatus, FolderJob, FolderSettings
 from veilmesh_ml.manifest import MANIFEST_NAME
+from veilmesh_node.sealed_key import Keeper, SealedKey
+from veilmesh_node.sealing import SealingKey
 
 pytestmark = pytest.mark.faces
 
@@ -140,29 +140,23 @@ def test_permuted_with_a_key_is_lossless_and_restorable(tmp_path: Path, head: Rg
     assert KEY.hex() not in repr(result) + repr(settings)
 
 
-@dataclass(frozen=True)
-class OpenSeal:
-    """Locks nothing, so that the test can look inside."""
-
-    digest: str = "d" * 64
-
-    def seal(self, key: bytes, recovery: str, output_sha256: str) -> str:
-        return json.dumps([key.hex(), recovery, output_sha256])
-
-
 def test_every_sealed_picture_has_a_key_of_its_own(tmp_path: Path, head: RgbImage) -> None:
     for name in ("a.jpg", "b.jpg"):
         write_image(tmp_path / "in" / name, head)
-    settings = FolderSettings(method="permute", seal=OpenSeal())
+    sealing_key = SealingKey.generate()
+    settings = FolderSettings(method="permute", seal=Keeper("org1-node", sealing_key.public_hex()))
     done = anonymize_folder([tmp_path / "in"], tmp_path / "out", settings, workers=2).results
     keys = set()
     for result in done:
         assert result.target is not None
-        key, recovery, output_sha256 = json.loads(result.sealed_key)
-        assert (output_sha256, result.recovery) == (result.output_sha256, "")
-        restored = restore(read_image(result.target), Recovery.from_json(recovery), bytes.fromhex(key))
+        sealed = SealedKey.parse(result.sealed_key.encode())
+        assert (sealed.output_sha256, result.recovery) == (result.output_sha256, "")
+        opened = sealed.open(sealing_key)
+        restored = restore(
+            read_image(result.target), Recovery.from_json(opened.recovery), opened.key.reveal()
+        )
         assert np.array_equal(restored, read_image(result.source))
-        keys.add(key)
+        keys.add(opened.key.reveal())
     assert len(keys) == 2
     again = anonymize_folder([tmp_path / "in"], tmp_path / "out", settings, workers=1).results
     assert [result.status for result in again] == [FileStatus.KEPT] * 2
