@@ -1,0 +1,510 @@
+"""Judge anonymizers: every method, the same people, the same attackers, one table.
+
+In this order:
+
+1. plan who is compared with whom (`trials`), find the faces, set each judge's fixed threshold on originals;
+2. a method at a time: anonymize gallery, probes and training photos, each with a key of its own;
+3. attack (`reidentification`, `parrot`) and measure what is left of use (`utility`).
+
+All pictures pass through worker processes, block by block (`blocks`), so that a stopped run goes on where it
+was. The photos themselves are never copied.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.attacks import STANDARD_ATTACKS
+from veilmesh_ml.evaluate import measuring, parrot
+from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, worker_pool
+from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
+from veilmesh_ml.evaluate.groups import GroupClassifier, labelled_photos
+from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, Instruments
+from veilmesh_ml.evaluate.measuring import Method, Subject
+from veilmesh_ml.evaluate.permutation_attack import KNOWN_PHOTOS, KeyAttack, attack_permutation
+from veilmesh_ml.evaluate.rates import Rate
+from veilmesh_ml.evaluate.reidentification import FaceSet, Outcome, fixed_threshold, link, reidentify
+from veilmesh_ml.evaluate.trials import Photo, Trials, held_out, plan_trials
+from veilmesh_ml.evaluate.utility import Utility, found_again, utility
+from veilmesh_ml.face import Box, Face
+from veilmesh_ml.image import read_image
+
+DEFAULT_PEOPLE = 250
+PERMUTED_PIXELS = 6000  # the default of `permute`
+OWN_OTHERS = 3  # people more in the gallery that an attacker anonymizes himself, for each one sought
+PEOPLE_FOLDER, LABELLED_FOLDER = "lfw", "utkface_train"  # in the folder of data
+ORIGINAL = Method("original", None)
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method("blur", "blur"),
+        Method("pixelate", "pixelate"),
+        Method("noise", "noise"),
+        Method("mask", "mask"),
+        Method("superpixel", "superpixel"),
+        Method("permute", "permute"),
+        Method("cluster-natural", "cluster", {"mode": "natural"}),
+        Method("cluster-strict", "cluster", {"mode": "strict"}),
+    )
+}
+
+Progress = Callable[[str, int, int], None]  # what is under way, how many blocks are done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is judged, on whom, by whom.
+
+    Attributes:
+        data: folder with `lfw/NAME/*.jpg` and, for gender and group, `utkface_train/*.jpg`; or a folder of
+            people itself.
+        cache: folder for finished blocks.
+        methods: names among `METHODS`.
+        attackers: ONNX encoders, each with its description beside it.
+        people: how many are judged; gallery and attackers' training grow with it.
+        workers: processes, one thread each.
+    """
+
+    data: Path
+    cache: Path
+    methods: Sequence[str] = tuple(METHODS)
+    attackers: Sequence[Path] = ()
+    people: int = DEFAULT_PEOPLE
+    workers: int = len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """One method's row.
+
+    Attributes:
+        method: which.
+        attacks: per judge and attack, what came of it; "direct" first.
+        linked: per judge, of two outputs of one person.
+        named: by the attacker who has labelled outputs of the very people, of those with many photos.
+        utility: what the output is good for.
+    """
+
+    method: Method
+    attacks: Mapping[str, Mapping[str, Outcome]]
+    linked: Mapping[str, Outcome]
+    named: ClusteredRate | None
+    utility: Utility
+
+    def worst(self, judge: str) -> tuple[str, Outcome]:
+        """The attack that this judge's recalibrated TPR is highest with."""
+        return max(self.attacks[judge].items(), key=lambda item: item[1].tpr.value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymizersResult:
+    """The whole table, and on whom it was measured.
+
+    Attributes:
+        trials: the photos planned.
+        without_face: those in which no face was found; they take no part.
+        people_known: people of whom the attacker has labelled outputs.
+        thresholds: per judge, of originals at the judged FMR.
+        accuracy: of the classifiers of gender and group, on photos held out.
+        guessed: what would seem kept of gender and group if everybody got the commonest.
+        methods: the rows, "original" first.
+        key: what attacks on the key of `permute` came to, where it was judged.
+        seconds: the run took, without what the cache already had.
+    """
+
+    trials: Trials
+    without_face: int
+    people_known: int
+    thresholds: Mapping[str, float]
+    accuracy: Mapping[str, Rate]
+    guessed: Mapping[str, Rate]
+    methods: Sequence[MethodResult]
+    key: KeyAttack | None
+    seconds: float
+
+
+def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersResult:
+    """Run the evaluation.
+
+    Raises:
+        ParameterError: the folder holds no people that could be judged.
+        UnknownNameError: no such method.
+        ModelError: an encoder or its description is missing or wrong.
+    """
+    started = time.perf_counter()
+    folder = settings.data / PEOPLE_FOLDER
+    trials = plan_trials(settings.data, folder if folder.is_dir() else settings.data, settings.people)
+    with _Workshop.open(settings, progress) as workshop:
+        cast = _Cast.of(workshop.originals(trials), trials)
+        classifier = workshop.classifier()
+        bench = _Bench(workshop, cast, classifier)
+        rows = [bench.judge(method) for method in (ORIGINAL, *(METHODS[name] for name in settings.methods))]
+    return AnonymizersResult(
+        trials=trials,
+        without_face=len(trials.photos) - len(cast.subject_of),
+        people_known=len({subject.photo.person for subject in cast.known}),
+        thresholds=bench.thresholds,
+        accuracy={} if classifier is None else classifier.accuracy,
+        guessed={} if classifier is None else classifier.guessed(bench.features(ENGINE_JUDGE, cast.probes)),
+        methods=rows,
+        key=_attack_key(settings.data, cast.probes) if "permute" in settings.methods else None,
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Workshop:
+    """The workers, the cache, and what identifies the measurements in it."""
+
+    settings: Settings
+    runner: BlockRunner
+    instruments: str  # digests of engine and judges
+    judges: Sequence[str]
+    progress: Progress
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, progress: Progress) -> Iterator[Self]:
+        """Load the encoders once here, so that a wrong file is told at once, and once in each worker."""
+        instruments = Instruments.load(settings.attackers)
+        digests = ",".join(f"{name}:{judge.digest}" for name, judge in instruments.judges.items())
+        with worker_pool(
+            settings.workers, measuring.set_up_worker, settings.data, tuple(settings.attackers)
+        ) as pool:
+            runner = BlockRunner(settings.cache, pool)
+            yield cls(settings, runner, digests, tuple(instruments.judges), progress)
+
+    def run(
+        self,
+        label: str,
+        measure: Callable[..., Arrays],
+        items: Sequence[Any],
+        *parameters: Any,
+        made_by: str = "",
+    ) -> dict[str, NDArray[Any]]:
+        """Measure items in blocks; `made_by` identifies what the parameters do not."""
+        blocks = [
+            Block(
+                label,
+                measure,
+                part,
+                parameters,
+                "\n".join(
+                    (label, self.instruments, made_by, *map(str, parameters), *map(self._identity, part))
+                ),
+            )
+            for part in in_blocks(items)
+        ]
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            self.progress(label, done, len(blocks))
+
+        self.progress(label, 0, len(blocks))
+        return self.runner.run(blocks, advance)
+
+    def _identity(self, item: Photo | Subject) -> str:
+        photo = item.photo if isinstance(item, Subject) else item
+        return f"{photo.path} {(self.settings.data / photo.path).stat().st_size}"
+
+    def fingerprint(self, subject: Subject, method: Method) -> str:
+        """Return what one output of this method looks like today, as a digest."""
+        return self.runner.once(measuring.fingerprint, subject, method)
+
+    def originals(self, trials: Trials) -> dict[str, NDArray[Any]]:
+        return self.run("originals", measuring.measure_originals, trials.photos)
+
+    def classifier(self) -> GroupClassifier | None:
+        """Learn gender and group, where the labelled photos are there."""
+        folder = self.settings.data / LABELLED_FOLDER
+        if not folder.is_dir():
+            return None
+        names = labelled_photos(folder)
+        photos = [Photo("", f"{LABELLED_FOLDER}/{name}") for name in names]
+        arrays = self.run("labelled photos", measuring.measure_labelled, photos)
+        found = np.flatnonzero(arrays["found"])
+        return GroupClassifier.learn([names[index] for index in found], arrays["features"][found])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cast:
+    """The photos in which a face was found, in their roles, and what was measured on the originals."""
+
+    subject_of: Mapping[Photo, Subject]
+    row_of: Mapping[Photo, int]
+    number_of: Mapping[str, int]  # of people
+    originals: Arrays
+    sought: Sequence[Subject]
+    others: Sequence[Subject]
+    probes: Sequence[Subject]
+    training: Sequence[Subject]
+    known: Sequence[Subject]
+
+    @classmethod
+    def of(cls, originals: Arrays, trials: Trials) -> Self:
+        row_of = {photo: row for row, photo in enumerate(trials.photos)}
+        subject_of = {
+            photo: Subject(photo, _face(originals, row))
+            for photo, row in row_of.items()
+            if originals["found"][row]
+        }
+        people = sorted({photo.person for photo in trials.photos})
+
+        def present(photos: Sequence[Photo], at_least: int = 1) -> list[Subject]:
+            shown = [photo.person for photo in photos if photo in subject_of]
+            return [
+                subject_of[photo]
+                for photo in photos
+                if photo in subject_of and shown.count(photo.person) >= at_least
+            ]
+
+        sought = present(trials.sought)
+        searched = {subject.photo.person for subject in sought}
+        return cls(
+            subject_of=subject_of,
+            row_of=row_of,
+            number_of={person: number for number, person in enumerate(people)},
+            originals=originals,
+            sought=sought,
+            others=present(trials.others),
+            probes=[subject for subject in present(trials.probes) if subject.photo.person in searched],
+            training=present(trials.training, 2),
+            known=present(trials.known, parrot.FOLDS),
+        )
+
+    @property
+    def gallery(self) -> Sequence[Subject]:
+        """One original a person."""
+        return [*self.sought, *self.others]
+
+    def faces(self, features: NDArray[Any], subjects: Sequence[Subject]) -> FaceSet:
+        """Return features with whom and which photo each is of."""
+        people = [self.number_of[subject.photo.person] for subject in subjects]
+        photos = [self.row_of[subject.photo] for subject in subjects]
+        return FaceSet(features.astype(np.float64), np.array(people), np.array(photos))
+
+
+class _Bench:
+    """Judges one method after the other."""
+
+    def __init__(self, workshop: _Workshop, cast: _Cast, classifier: GroupClassifier | None) -> None:
+        self._workshop, self._cast, self._classifier = workshop, cast, classifier
+        self._untouched = self._measure_probes(ORIGINAL, "")
+        self._untouched_by_mmod = self._by_mmod(ORIGINAL, "")
+        self._gallery = {judge: self._original(judge, cast.gallery) for judge in workshop.judges}
+        self.thresholds = {
+            judge: fixed_threshold(self._original(judge, cast.probes), self._gallery[judge])
+            for judge in workshop.judges
+        }
+
+    def features(self, judge: str, subjects: Sequence[Subject]) -> NDArray[np.float64]:
+        """Return the features of originals."""
+        return self._original(judge, subjects).features
+
+    def judge(self, method: Method) -> MethodResult:
+        """Measure and attack."""
+        cast = self._cast
+        mark = "" if method is ORIGINAL else self._workshop.fingerprint(cast.probes[0], method)
+        probes = self._measure_probes(method, mark)
+        attacks = {judge: self._without_learning(judge, probes) for judge in self._workshop.judges}
+        named = None
+        if method is not ORIGINAL:
+            named = self._attack_with_learning(method, mark, probes, attacks)
+        if method.keyed:
+            self._attack_averages(method, mark, attacks)
+        return MethodResult(
+            method=method,
+            attacks=attacks,
+            linked={
+                judge: link(cast.faces(probes[f"features {judge}"], cast.probes), self.thresholds[judge])
+                for judge in self._workshop.judges
+            },
+            named=named,
+            utility=utility(self._untouched, probes, self._found(method, mark, probes), self._kept(probes)),
+        )
+
+    def _measure_probes(self, method: Method, mark: str) -> dict[str, NDArray[Any]]:
+        return self._workshop.run(
+            f"{method.name} probes",
+            measuring.measure_probes,
+            self._cast.probes,
+            method,
+            made_by=f"{mark} {','.join(attack.name for attack in STANDARD_ATTACKS)}",
+        )
+
+    def _measure_outputs(
+        self, method: Method, mark: str, role: str, subjects: Sequence[Subject]
+    ) -> dict[str, NDArray[Any]]:
+        return self._workshop.run(
+            f"{method.name} {role}", measuring.measure_outputs, subjects, method, role, made_by=mark
+        )
+
+    def _own_gallery(self, method: Method, mark: str) -> tuple[Sequence[Subject], Arrays]:
+        """Return outputs that the attacker made of originals of the people sought and of others."""
+        sought, others = self._cast.sought, self._cast.others[: OWN_OTHERS * len(self._cast.sought)]
+        parts = [
+            self._measure_outputs(method, mark, role, subjects)
+            for role, subjects in (("sought", sought), ("others", others))
+            if subjects
+        ]
+        return [*sought, *others], {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _original(self, judge: str, subjects: Sequence[Subject]) -> FaceSet:
+        rows = [self._cast.row_of[subject.photo] for subject in subjects]
+        return self._cast.faces(self._cast.originals[f"features {judge}"][rows], subjects)
+
+    def _references(self, judge: str) -> FaceSet:
+        """Every original of the people judged."""
+        judged = {subject.photo.person for subject in self._cast.probes}
+        mine = [subject for subject in self._cast.sought if subject.photo.person in judged]
+        return self._original(judge, [*mine, *self._cast.probes])
+
+    def _against_originals(
+        self, judge: str, features: NDArray[Any], subjects: Sequence[Subject] | None = None
+    ) -> Outcome:
+        """Compare features of outputs, of all probes where no others are named."""
+        return reidentify(
+            self._cast.faces(features, subjects or self._cast.probes),
+            self._references(judge),
+            self._gallery[judge],
+            self.thresholds[judge],
+        )
+
+    def _without_learning(self, judge: str, probes: Arrays) -> dict[str, Outcome]:
+        """The output as it is, by found landmarks, and after each restoration."""
+        name = f"features {judge}"
+        measured = {"direct": probes[name]} | {
+            key.removeprefix(f"{name}, "): features
+            for key, features in probes.items()
+            if key.startswith(f"{name}, ")
+        }
+        return {attack: self._against_originals(judge, features) for attack, features in measured.items()}
+
+    def _attack_averages(self, method: Method, mark: str, attacks: dict[str, dict[str, Outcome]]) -> None:
+        """Several outputs of one photo, put together; one photo a person."""
+        first = {subject.photo.person: subject for subject in reversed(self._cast.probes)}
+        subjects = [
+            first[subject.photo.person] for subject in self._cast.sought if subject.photo.person in first
+        ]
+        arrays = self._workshop.run(
+            f"{method.name} averages", measuring.measure_averages, subjects, method, made_by=mark
+        )
+        for judge, outcomes in attacks.items():
+            for what in ("mean picture", "mean features"):
+                features = arrays[f"features {judge}, {what}"]
+                outcomes[f"{measuring.OUTPUTS_AVERAGED} outputs, {what}"] = self._against_originals(
+                    judge, features, subjects
+                )
+
+    def _attack_with_learning(
+        self, method: Method, mark: str, probes: Arrays, attacks: dict[str, dict[str, Outcome]]
+    ) -> ClusteredRate | None:
+        """Attackers who ran the method themselves; returns what the one with labelled outputs named."""
+        cast = self._cast
+        gallery = self._own_gallery(method, mark)
+        training = self._measure_outputs(method, mark, "training", cast.training)
+        kept = np.array(held_out([subject.photo.person for subject in cast.training]))
+        for judge, outcomes in attacks.items():
+            learning = parrot.Learning(
+                outputs=cast.faces(training[f"features {judge}"], cast.training),
+                crops=training["crops"],
+                originals=self.features(judge, cast.training),
+                held_out=kept,
+            )
+            outcomes.update(self._by_features(judge, learning, probes, gallery))
+            if judge == ENGINE_JUDGE:
+                outcomes.update(self._by_pixels(method, learning, probes, gallery))
+        if not cast.known:
+            return None
+        known = self._measure_outputs(method, mark, "known", cast.known)
+        faces = cast.faces(known[f"features {ENGINE_JUDGE}"], cast.known)
+        return parrot.name_known_people(faces.features, known["crops"], faces.people)
+
+    def _by_features(
+        self,
+        judge: str,
+        learning: parrot.Learning,
+        probes: Arrays,
+        gallery: tuple[Sequence[Subject], Arrays],
+    ) -> dict[str, Outcome]:
+        name = f"features {judge}"
+        subjects, outputs = gallery
+        of_outputs, of_originals = parrot.learn_linear_map(learning)
+        metric = parrot.learn_metric(learning.outputs.features, learning.outputs.people, learning.held_out)
+        return {
+            "linear map": self._projected(of_outputs(probes[name]), of_originals, judge),
+            "own outputs": self._between_outputs(metric(probes[name]), metric(outputs[name]), subjects),
+        }
+
+    def _by_pixels(
+        self,
+        method: Method,
+        learning: parrot.Learning,
+        probes: Arrays,
+        gallery: tuple[Sequence[Subject], Arrays],
+    ) -> dict[str, Outcome]:
+        """Attackers that see pixels alone; reported with the engine's judge, whose features they aim at."""
+        subjects, outputs = gallery
+        metric = parrot.learn_pixel_metric(learning)
+        label, epochs = f"{method.name} small CNN", parrot.EPOCHS
+        network, of_originals = parrot.learn_cnn(
+            learning, lambda epoch, _: self._workshop.progress(label, epoch, epochs)
+        )
+        return {
+            "pixels": self._between_outputs(metric(probes["crops"]), metric(outputs["crops"]), subjects),
+            "small CNN": self._projected(network(probes["crops"]), of_originals, ENGINE_JUDGE),
+        }
+
+    def _projected(self, probes: NDArray[Any], of_originals: parrot.Projection, judge: str) -> Outcome:
+        references, gallery = self._references(judge), self._gallery[judge]
+        return reidentify(
+            self._cast.faces(probes, self._cast.probes),
+            FaceSet(of_originals(references.features), references.people, references.photos),
+            FaceSet(of_originals(gallery.features), gallery.people, gallery.photos),
+        )
+
+    def _between_outputs(
+        self, probes: NDArray[Any], gallery: NDArray[Any], subjects: Sequence[Subject]
+    ) -> Outcome:
+        own = self._cast.faces(gallery, subjects)
+        return reidentify(self._cast.faces(probes, self._cast.probes), own, own)
+
+    def _found(self, method: Method, mark: str, probes: Arrays) -> dict[str, Rate]:
+        by_mmod = self._by_mmod(method, mark)
+        return {
+            "hog": found_again(self._untouched["box"], probes["box"]),
+            "mmod": found_again(self._untouched_by_mmod, by_mmod),
+        }
+
+    def _by_mmod(self, method: Method, mark: str) -> NDArray[np.int64]:
+        return self._workshop.run(
+            f"{method.name} MMOD", measuring.measure_detection, self._cast.probes, method, made_by=mark
+        )["box"]
+
+    def _kept(self, probes: Arrays) -> dict[str, Rate]:
+        if self._classifier is None:
+            return {}
+        before = self.features(ENGINE_JUDGE, self._cast.probes)
+        return self._classifier.kept(
+            before, probes[f"features {ENGINE_JUDGE}, found again"].astype(np.float64)
+        )
+
+
+def _attack_key(data: Path, probes: Sequence[Subject]) -> KeyAttack:
+    subjects = probes[: max(KNOWN_PHOTOS) + 2]
+    return attack_permutation(
+        [(read_image(data / subject.photo.path), subject.face) for subject in subjects], PERMUTED_PIXELS
+    )
+
+
+def _face(originals: Arrays, row: int) -> Face:
+    return Face(Box(*map(int, originals["box"][row])), originals["landmarks"][row], 0.0)
