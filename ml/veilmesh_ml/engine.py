@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.errors import UnknownNameError
+from veilmesh_ml.errors import ParameterError, UnknownNameError
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
 
@@ -96,12 +96,15 @@ def load_engine(name: str = "fast", *, device: Device = "auto", threads: int | N
         UnknownNameError: none of that name.
         ModelError: dlib or a model file is missing or is not the pinned one.
         DeviceError: a device is asked for that is not there.
+        ParameterError: `cuda` for the reference engine, which knows none.
     """
     if name == "fast":
         from veilmesh_ml.fast.engine import FastEngine  # noqa: PLC0415 (onnxruntime loads on demand)
 
         return FastEngine(device=device, threads=threads)
     if name == "reference":
+        if device == "cuda":
+            raise ParameterError("the reference engine computes on the CPU alone", hint="use the fast one")
         from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
 
         return ReferenceEngine()

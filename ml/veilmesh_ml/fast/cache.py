@@ -1,8 +1,8 @@
 """Converted models on disk, so that each is converted once.
 
-A file is named by the digest of what it was made from and by how, and begins with the SHA-256 of the rest: a
-damaged one is made anew. That guards against accidents. Against people it is guarded as the installed
-program is, by the owner's folder: whoever may write there may change what runs.
+A file is named by the digests of what it was made from and of the modules that made it, and begins with the
+SHA-256 of the rest: a damaged one is made anew. That guards against accidents. Against people it is guarded
+as the installed program is, by whose folder it is: whoever may write there may change what runs.
 
 The folder is `$VEILMESH_CACHE`, else `$XDG_CACHE_HOME/veilmesh`, else `~/.cache/veilmesh`.
 """
@@ -18,7 +18,7 @@ from veilmesh_ml.image import write_atomically
 
 _LOG = logging.getLogger(__name__)
 
-CONVERTER = 1  # raise it whenever a converter's output changes: older files are then left alone
+_CONVERTERS = ("dlib_stream.py", "dlib_network.py", "folding.py", "onnx_model.py", "resnet.py")
 _DIGEST_SIZE = 32
 
 
@@ -30,7 +30,7 @@ def converted(name: str, digest: str, convert: Callable[[], bytes]) -> bytes:
         digest: SHA-256 (hex) of what it is made from.
         convert: makes it; called only where it must be.
     """
-    path = folder() / f"{name}-{digest[:16]}-{CONVERTER}.onnx"
+    path = folder() / f"{name}-{digest[:16]}-{_converter_digest()[:16]}.onnx"
     try:
         content = path.read_bytes()
     except OSError:
@@ -51,6 +51,12 @@ def folder() -> Path:
         if os.environ.get(variable):
             return Path(os.environ[variable]) / below
     return Path.home() / ".cache" / "veilmesh"
+
+
+def _converter_digest() -> str:
+    """SHA-256 (hex) of the modules that convert: what another version of them made is made anew."""
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / module).read_bytes() for module in _CONVERTERS)).hexdigest()
 
 
 def _keep(path: Path, model: bytes) -> None:

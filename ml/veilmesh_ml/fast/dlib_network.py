@@ -14,6 +14,7 @@ Which tag is which, and where a skip leads, stands in the C++ type alone; `resne
 Source: dlib `dnn/core.h`, `dnn/layers.h`, `dnn/input.h`, `dnn/loss.h`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,14 +208,16 @@ def _convolution(stream: DlibStream) -> Convolution:
     shape = stream.tensor_view()
     stream.tensor_view()  # the biases: what is left
     stream.reals(4)  # of training
-    size = int(np.prod(shape))
-    if stride != stride_x or padding != padding_x or len(parameters) != size + outputs:
+    size = math.prod(shape)
+    if (stride, padding, len(parameters)) != (stride_x, padding_x, size + outputs) or min(shape) < 1:
         raise stream.error("a convolution that we do not know")
     return Convolution(parameters[:size].reshape(shape), parameters[size:], stride, padding)
 
 
 def _affine(stream: DlibStream) -> Affine:
     gain, offset = _halves(stream)
+    if len(gain) != len(offset):
+        raise stream.error("an affine layer that we do not know")
     stream.integer()  # for convolutions or for dense layers: the same arithmetic
     return Affine(gain, offset)
 
@@ -225,6 +228,8 @@ def _batch_normalisation(stream: DlibStream) -> Affine:
     stream.integers(2)
     stream.reals(4)
     epsilon = stream.real()
+    if not len(gain) == len(offset) == len(mean) == len(variance) or not (variance + epsilon > 0).all():
+        raise stream.error("a normalisation that we do not know")
     scaled = gain / np.sqrt(variance + epsilon)
     return Affine(scaled, offset - scaled * mean)
 
@@ -233,8 +238,8 @@ def _halves(stream: DlibStream) -> tuple[NDArray[np.float64], NDArray[np.float64
     parameters = stream.tensor().ravel().astype(np.float64)
     stream.tensor_view()
     stream.tensor_view()
-    gain, offset = np.split(parameters, 2)
-    return gain, offset
+    half = len(parameters) // 2
+    return parameters[:half], parameters[half:]
 
 
 def _max_pool(stream: DlibStream) -> MaxPool:

@@ -20,7 +20,6 @@ from veilmesh_ml.errors import ModelError
 TENSOR_VERSION = 2
 TENSOR_VIEW_VERSION = 1
 _NOT_FINITE = {32000: math.inf, 32001: -math.inf, 32002: math.nan}
-_LARGEST_EXPONENT = 1000
 
 
 class DlibStream:
@@ -70,9 +69,10 @@ class DlibStream:
         mantissa, exponent = self.integer(), self.integer()
         if exponent in _NOT_FINITE:
             return _NOT_FINITE[exponent]
-        if abs(exponent) > _LARGEST_EXPONENT:
-            raise self.error(f"no number has the exponent {exponent}")
-        return math.ldexp(mantissa, exponent)
+        try:
+            return math.ldexp(mantissa, exponent)
+        except OverflowError:
+            raise self.error(f"no number has the exponent {exponent}") from None
 
     def reals(self, count: int) -> tuple[float, ...]:
         return tuple(self.real() for _ in range(count))
