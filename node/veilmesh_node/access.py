@@ -20,12 +20,14 @@ API: Mapping[str, frozenset[str]] = {
     "GetStatus": _BOTH,
     "Enrol": _BOTH,
     "Update": _BOTH,
+    "Replace": frozenset({OPERATOR}),  # sets a template aside without comparing
     "Revoke": _BOTH,
     "Erase": frozenset({OPERATOR}),  # cannot be taken back
     "ListReferences": _BOTH,
     "GetHistory": _BOTH,
     "GetSurrogate": _BOTH,
     "Verify": _BOTH,
+    "Identify": _BOTH,
     "IssueReceipts": _BOTH,
     "Unseal": frozenset({OPERATOR}),  # gives a key out
 }

@@ -82,6 +82,15 @@ CATALOG: Mapping[type[errors.NodeError], Entry] = {
         "no usable face",
         "take another photo: one face, near, sharp, looking at the camera",
     ),
+    errors.UnlikeReferenceError: Entry(
+        "UNLIKE_REFERENCE",
+        Status.FAILED_PRECONDITION,
+        "the photos do not show the person of the reference",
+        "an operator can set the old template aside with `veilmesh update --replace`; the ledger records it",
+    ),
+    errors.GalleryNotReadyError: Entry(
+        "GALLERY_NOT_READY", Status.UNAVAILABLE, "templates are still being opened", "try again in a while"
+    ),
     errors.SurrogateRefusedError: Entry(
         "SURROGATE_REFUSED",
         Status.FAILED_PRECONDITION,

@@ -17,9 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from itertools import combinations
 
-from veilmesh_chaincode.records.authentication import Outcome
 from veilmesh_chaincode.records.enrolment import (
     Reference,
     ReferenceStatus,
@@ -35,18 +33,27 @@ from veilmesh_chaincode.records.release import AnchorBatch
 from veilmesh_node.content import content_id
 from veilmesh_node.domain import receipt as receipts
 from veilmesh_node.domain.commitment import commit_consent, commit_input
-from veilmesh_node.domain.decision import decide
+from veilmesh_node.domain.fusion import fuse, strangers
 from veilmesh_node.domain.ids import new_reference_id
 from veilmesh_node.domain.receipt import Receipt, SignedReceipt
+from veilmesh_node.domain.renewal import Lineage, begin, renew
 from veilmesh_node.domain.secret import Features
 from veilmesh_node.environment import Environment
-from veilmesh_node.errors import HeldElsewhereError, InvalidRequestError, SampleRejectedError
+from veilmesh_node.errors import (
+    HeldElsewhereError,
+    InvalidRequestError,
+    SampleRejectedError,
+    UnknownReferenceError,
+    UnlikeReferenceError,
+    VaultIntegrityError,
+)
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Traces, commit, endorse
 from veilmesh_node.ports import ANCHOR_BATCH, REGISTER_REFERENCE, UPDATE_REFERENCE, Faces, Surrogate
-from veilmesh_node.vault import NewTemplate
+from veilmesh_node.vault import NewTemplate, Recalled
 
 MAX_PHOTOS = 16
+MAX_LABEL_CHARACTERS = 128
 
 
 class Step(StrEnum):
@@ -67,9 +74,11 @@ class EnrolRequest:
     anonymizer: str  # empty: the first of the policy that this node has
     retention_s: int  # 0: the longest that the policy allows
     idempotency_key: str
+    label: str = field(default="", repr=False)  # our own name for the person; an update without one keeps it
 
     def parts(self) -> list[bytes]:
-        return [*self.photos, self.consent, self.anonymizer.encode(), str(self.retention_s).encode()]
+        words = [self.anonymizer, str(self.retention_s), self.label]
+        return [*self.photos, self.consent, *(word.encode() for word in words)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +112,21 @@ class Enrolment:
         )
 
         async def prepare(operation: Operation) -> Operation:
-            return await self._prepare(operation, request, replaced=None)
+            return await self._prepare(operation, request)
 
         return self._enrolled(await self._env.operations.run(operation, prepare))
 
-    async def update(self, reference_id: str, request: EnrolRequest) -> Enrolled:
-        """Replace a reference's template and surrogate.
+    async def update(self, reference_id: str, request: EnrolRequest, *, replacing: bool = False) -> Enrolled:
+        """Renew a reference's template by new photos of the same person, and its surrogate.
+
+        Args:
+            reference_id: the reference.
+            request: photos and all.
+            replacing: set the old template aside without comparing, for a person who has changed or another
+                encoder; the ledger keeps that it was done.
 
         Raises:
+            UnlikeReferenceError: the photos do not match the old template, or cannot be compared with it.
             Refusal: NOT_FOUND, NOT_OWNER, REFERENCE_NOT_ACTIVE; and as `enrol`.
             HeldElsewhereError: another node of this organisation holds the template.
             OperationInProgressError: something else is being done with this reference.
@@ -119,7 +135,9 @@ class Enrolment:
         operation = self._env.journal.begin(
             Kind.UPDATE,
             idempotency_key=request.idempotency_key,
-            request_mac=self._env.fingerprint(reference_id.encode(), *request.parts()),
+            request_mac=self._env.fingerprint(
+                reference_id.encode(), str(replacing).encode(), *request.parts()
+            ),
             subject=reference_id,
             alone=True,
         )
@@ -127,7 +145,7 @@ class Enrolment:
         async def prepare(operation: Operation) -> Operation:
             replaced = await self._env.ledger.reference(reference_id)
             self._check_replaceable(replaced)
-            return await self._prepare(operation, request, replaced=replaced)
+            return await self._prepare(operation, request, replaced=replaced, replacing=replacing)
 
         return self._enrolled(await self._env.operations.run(operation, prepare))
 
@@ -169,18 +187,28 @@ class Enrolment:
         return Traces(in_vault=lambda: self._env.vault.destroy(reference_id, version), outside=remove_rest)
 
     async def _prepare(
-        self, operation: Operation, request: EnrolRequest, *, replaced: Reference | None
+        self,
+        operation: Operation,
+        request: EnrolRequest,
+        *,
+        replaced: Reference | None = None,
+        replacing: bool = False,
     ) -> Operation:
         """Do all that needs the photos."""
         faces, policy = self._env.require_faces(), await self._env.ledger.policy()
         anonymizers = _allowed(request.anonymizer, policy, faces.anonymizers)
-        features = await _features_of_one_person(faces, request.photos, policy.terms.threshold_micro)
+        fresh = await _features_of_one_person(faces, request.photos, policy.terms.threshold_micro)
+        old = self._recall(replaced, damaged_is_none=replacing)
+        lineage = begin(fresh)
+        if replaced is not None and not replacing:
+            lineage = _renewed(old, replaced, fresh, faces.model_digest, policy.terms.threshold_micro)
         surrogate = await faces.release(request.photos[0], anonymizers, policy.terms)
         new = self._env.vault.prepare(
-            features,
+            lineage,
             reference_id=operation.subject,
             version=1 if replaced is None else replaced.version + 1,
             model_digest=faces.model_digest,
+            label=request.label or ("" if old is None else old.label),
         )
         signed = receipts.sign(self._receipt(surrogate, request.photos[0], new, policy), self._env.signer)
         registration = self._registration(request, new, surrogate, signed, policy)
@@ -191,7 +219,19 @@ class Enrolment:
             signed=signed,
             registration=registration,
             replaced=replaced,
+            renewal=Renewal.REPLACED if replacing else Renewal.COMPARED,
         )
+
+    def _recall(self, replaced: Reference | None, *, damaged_is_none: bool) -> Recalled | None:
+        """Return the template that is replaced; a damaged one is a good reason to replace it."""
+        if replaced is None:
+            return None
+        try:
+            return self._env.vault.recall(replaced.reference_id)
+        except VaultIntegrityError:
+            if damaged_is_none:
+                return None
+            raise
 
     def _store(
         self,
@@ -202,6 +242,7 @@ class Enrolment:
         signed: SignedReceipt,
         registration: RegisterReference,
         replaced: Reference | None,
+        renewal: Renewal,
     ) -> Operation:
         """Take an operation from `started` to `sealed`, with no wait in between."""
         planned = {
@@ -209,6 +250,7 @@ class Enrolment:
             "version": new.version,
             "replaced_version": 0 if replaced is None else replaced.version,
             "replaced_cid": "" if replaced is None else replaced.surrogate_cid,
+            "renewal": renewal,
         }
         operation = self._env.journal.record(operation, Transition(Step.PLANNED, planned))
         self._env.content.put(surrogate.image)
@@ -263,7 +305,9 @@ class Enrolment:
         ledger, replaced_version = self._env.ledger, int(operation.state["replaced_version"])
         if operation.kind is Kind.ENROL:
             return await endorse(ledger, operation, REGISTER_REFERENCE, registration, step=Step.ENDORSED)
-        update = UpdateReference(**dict(registration), version=replaced_version, renewal=Renewal.COMPARED)
+        # An update that an earlier program began compared nothing, and wrote nothing about it.
+        renewal = Renewal(operation.state.get("renewal", Renewal.REPLACED))
+        update = UpdateReference(**dict(registration), version=replaced_version, renewal=renewal)
         return await endorse(ledger, operation, UPDATE_REFERENCE, update, step=Step.ENDORSED)
 
     def _registered(self, operation: Operation) -> Transition:
@@ -326,6 +370,8 @@ def _check(request: EnrolRequest) -> None:
         raise InvalidRequestError(f"{len(request.photos)} photos; 1 to {MAX_PHOTOS} are taken")
     if request.retention_s < 0:
         raise InvalidRequestError("retention is negative")
+    if len(request.label) > MAX_LABEL_CHARACTERS or not request.label.isprintable():
+        raise InvalidRequestError(f"a name takes at most {MAX_LABEL_CHARACTERS} printable characters")
 
 
 def _allowed(requested: str, policy: Policy, available: Sequence[str]) -> list[str]:
@@ -343,10 +389,10 @@ def _allowed(requested: str, policy: Policy, available: Sequence[str]) -> list[s
 
 
 async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], threshold_micro: int) -> Features:
-    """Return the mean of the photos' features.
+    """Return the fused features of the photos.
 
     Raises:
-        SampleRejectedError: a photo is not usable, or two are not of one person at the policy's threshold.
+        SampleRejectedError: a photo is not usable, or shows somebody else at the policy's threshold.
     """
     found, reasons = [], []
     for number, photo in enumerate(photos, start=1):
@@ -354,10 +400,38 @@ async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], thresho
             found.append(await faces.encode_sample(photo))
         except SampleRejectedError as err:
             reasons += [f"photo {number}: {reason}" for reason in err.reasons]
-    for (first, one), (second, other) in combinations(enumerate(found, start=1), 2):
-        if decide(one.dissimilarity(other), threshold_micro) is Outcome.NO_MATCH:
-            reasons.append(f"photos {first} and {second} do not show one person")
+    if not reasons:
+        reasons = _strangers(found, threshold_micro)
     if reasons:
         raise SampleRejectedError(reasons)
-    columns = zip(*(features.values for features in found), strict=True)
-    return Features(tuple(sum(column) / len(found) for column in columns))
+    return fuse(found)
+
+
+def _strangers(samples: Sequence[Features], threshold_micro: int) -> list[str]:
+    """Return what is wrong with photos that are not all of one person, naming those to be left out."""
+    places = strangers(samples, threshold_micro)
+    if places and len(samples) == 2:
+        return ["photos 1 and 2 do not show one person"]
+    return [f"photo {place + 1} does not show the person of the other photos" for place in places]
+
+
+def _renewed(
+    old: Recalled | None, replaced: Reference, fresh: Features, model_digest: str, threshold_micro: int
+) -> Lineage:
+    """Return what becomes of the old template.
+
+    Raises:
+        UnknownReferenceError: it is not in the vault.
+        UnlikeReferenceError: it is of another model, or not of the person in the photos.
+    """
+    reference_id = replaced.reference_id
+    if old is None or old.version != replaced.version:
+        raise UnknownReferenceError(reference_id)
+    if old.model_digest != model_digest:
+        raise UnlikeReferenceError(
+            f"reference {reference_id} is of another model, so new photos cannot be compared with it"
+        )
+    lineage = renew(old.lineage, fresh, threshold_micro)
+    if lineage is None:
+        raise UnlikeReferenceError(f"the photos do not show the person of reference {reference_id}")
+    return lineage

@@ -10,6 +10,8 @@ NodeError
 ├── UnknownReferenceError        this vault holds no template of that reference
 ├── HeldElsewhereError           another node of this organisation holds the template
 ├── SampleRejectedError          a photo gives no usable face; carries the reasons
+├── UnlikeReferenceError         new photos that do not show the person of the reference they are to renew
+├── GalleryNotReadyError         the templates are still being opened for searches after a start
 ├── SurrogateRefusedError        no anonymizer got an image past the release gate
 ├── FacesMissingError            the face library is not installed, so this node does not encode
 ├── InvalidRequestError          a request that says something impossible
@@ -105,6 +107,17 @@ class SampleRejectedError(NodeError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class UnlikeReferenceError(NodeError):
+    """New photos were not, or could not be, found to show the person of a reference."""
+
+
+class GalleryNotReadyError(NodeError):
+    """Searches wait until all templates are opened after a start."""
+
+    def __init__(self, opened: int) -> None:
+        super().__init__(f"{opened:,} templates are opened for searches; there are more")
 
 
 class SurrogateRefusedError(NodeError):

@@ -17,7 +17,7 @@ from veilmesh_chaincode.records.policy import Terms
 from veilmesh_node.domain.decision import MICRO
 from veilmesh_node.domain.secret import Features
 from veilmesh_node.errors import FacesMissingError, HomeError, SampleRejectedError, SurrogateRefusedError
-from veilmesh_node.ports import FaceBox, Surrogate
+from veilmesh_node.ports import FaceBox, FoundFace, Surrogate
 
 if TYPE_CHECKING:
     from veilmesh_ml import Engine, Face, RgbImage
@@ -75,6 +75,9 @@ class MlFaces:
             lambda: self._encode(*(self._marked(photo, marked) if marked else self._comparable(photo)))
         )
 
+    async def find_faces(self, photo: bytes, *, limit: int) -> Sequence[FoundFace]:
+        return await self._on_worker(lambda: self._find(photo, limit))
+
     async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
         return await self._on_worker(lambda: self._release(photo, anonymizers, terms))
 
@@ -100,6 +103,26 @@ class MlFaces:
             found = f"{len(faces)} faces were found, not one" if faces else "no face was found"
             raise SampleRejectedError([found])
         return image, faces[0]
+
+    def _find(self, photo: bytes, limit: int) -> Sequence[FoundFace]:
+        """Find and encode all faces; too many are refused before the costly part."""
+        from veilmesh_ml.quality import assess_for_enrolment  # noqa: PLC0415
+
+        image = _read(photo)
+        faces = self._engine.detect(image)
+        if len(faces) > limit:
+            raise SampleRejectedError(
+                [f"the picture shows {len(faces)} faces; {limit} are searched for at most"]
+            )
+        return [
+            FoundFace(
+                box=FaceBox(face.box.left, face.box.top, face.box.right, face.box.bottom),
+                landmarks=tuple(map(tuple, face.landmarks.tolist())),
+                clarity=assess_for_enrolment(image, [face]).clarity,
+                features=Features(tuple(row.tolist())),
+            )
+            for face, row in zip(faces, self._engine.encode(image, faces), strict=True)
+        ]
 
     def _marked(self, photo: bytes, marked: FaceBox) -> "tuple[RgbImage, Face]":
         """Return a picture and the face that somebody marked in it."""

@@ -6,6 +6,7 @@ from veilmesh_node.domain.secret import Secret
 from veilmesh_node.enrolment import Enrolment
 from veilmesh_node.environment import Environment
 from veilmesh_node.erasure import Erasure
+from veilmesh_node.identification import Identification
 from veilmesh_node.inquiry import Inquiry
 from veilmesh_node.journal import Kind
 from veilmesh_node.releasing import Releasing
@@ -33,6 +34,7 @@ class Node:
         self.revocation = Revocation(environment)
         self.erasure = Erasure(environment)
         self.verification = Verification(environment, channel)
+        self.identification = Identification(environment)
         self.deciding = Deciding(environment, sealing_key)
         self.releasing = Releasing(environment, salt_key)
         self.unsealings = Unsealings(environment, sealing_key)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from veilmesh_chaincode.records.audit import LogSearch
 from veilmesh_chaincode.records.authentication import (
     Authentication,
     AuthenticationId,
@@ -49,6 +50,7 @@ ERASE_REFERENCE: Change[ReferenceKey] = Change("enrolment:Erase")
 OPEN_AUTHENTICATION: Change[OpenAuthentication] = Change("authentication:Open")
 CONCLUDE_AUTHENTICATION: Change[ConcludeAuthentication] = Change("authentication:Conclude")
 CANCEL_AUTHENTICATION: Change[AuthenticationId] = Change("authentication:Cancel")
+LOG_SEARCH: Change[LogSearch] = Change("audit:LogSearch")
 ANCHOR_BATCH: Change[AnchorBatch] = Change("release:Anchor")
 FULFIL_UNSEALING: Change[UnsealingId] = Change("release:FulfilUnsealing")
 
@@ -138,6 +140,16 @@ class FaceBox:
     bottom: int  # the first row outside
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """One of the faces in a picture."""
+
+    box: FaceBox
+    landmarks: Sequence[tuple[int, int]]  # 68 points x, y, pixels of the upright picture
+    clarity: float  # 0 (hopeless) to 1: the score of its weakest quality check
+    features: Features
+
+
 class Faces(Protocol):
     """Photos in, features and surrogates out."""
 
@@ -162,6 +174,14 @@ class Faces(Protocol):
 
         Raises:
             SampleRejectedError: not an image, no face, several, or a mark that lies outside.
+        """
+        ...
+
+    async def find_faces(self, photo: bytes, *, limit: int) -> Sequence[FoundFace]:
+        """Return all faces that are found in a picture, surest first; there may be none.
+
+        Raises:
+            SampleRejectedError: not an image, or more than `limit` faces.
         """
         ...
 

@@ -116,6 +116,8 @@ async def serving(
         api = NodeService(node, revocation_lists, metrics)
         await stack.enter_async_context(api_listening(config.api_listen, home, api, health))
         await stack.enter_async_context(Keeper(environment, publication, metrics, health).at_work())
+        if node.identification.gallery is not None:
+            await stack.enter_async_context(node.identification.gallery.kept())
         _log.info(
             "node %s takes other nodes' calls on %s and its organisation's on %s",
             config.node_id,

@@ -10,6 +10,7 @@ from veilmesh_node.domain.ids import is_name, is_reference_id, is_tx_id
 from veilmesh_node.domain.receipt import ReceiptDraft
 from veilmesh_node.enrolment import EnrolRequest
 from veilmesh_node.errors import InvalidRequestError
+from veilmesh_node.identification import Identified, Match
 from veilmesh_node.ports import FaceBox
 from veilmesh_node.releasing import IssuedBatch
 from veilmesh_node.status import NodeReport
@@ -43,6 +44,7 @@ def enrol_request_from_proto(message: node_pb2.EnrolRequest | node_pb2.UpdateReq
         anonymizer=message.anonymizer,
         retention_s=message.retention_s,
         idempotency_key=key_from_proto(message.idempotency_key),
+        label=message.name,
     )
 
 
@@ -94,6 +96,7 @@ def reference_to_proto(reference: Reference) -> node_pb2.Reference:
         expires_at_s=reference.expires_at_s,
         created_at_s=reference.created_at_s,
         updated_at_s=reference.updated_at_s,
+        renewal=reference.renewal or "",
     )
 
 
@@ -119,6 +122,35 @@ def verified_to_proto(verified: Verified) -> node_pb2.VerifyResponse:
         policy_version=verified.authentication.policy_version,
         decider_node_id=verified.authentication.decider_node_id,
     )
+
+
+def identified_to_proto(identified: Identified) -> node_pb2.IdentifyResponse:
+    return node_pb2.IdentifyResponse(
+        faces=[
+            node_pb2.IdentifiedFace(
+                box=face_box_to_proto(face.found.box),
+                landmarks=[node_pb2.Point(x=x, y=y) for x, y in face.found.landmarks],
+                clarity=face.found.clarity,
+                reference=None if face.match is None else match_to_proto(face.match),
+            )
+            for face in identified.faces
+        ],
+        search_tx_id=identified.search_tx_id,
+        picture_salt=identified.picture_salt.reveal(),
+        searched=identified.searched,
+        left_out=identified.left_out,
+        policy_version=identified.policy_version,
+    )
+
+
+def match_to_proto(match: Match) -> node_pb2.IdentifiedReference:
+    return node_pb2.IdentifiedReference(
+        reference_id=match.reference_id, name=match.label, similarity=match.similarity
+    )
+
+
+def face_box_to_proto(box: FaceBox) -> node_pb2.FaceBox:
+    return node_pb2.FaceBox(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
 
 
 def batch_to_proto(batch: IssuedBatch) -> node_pb2.IssueReceiptsResponse:

@@ -57,17 +57,24 @@ class NodeService(NodeServicer):
     async def Update(  # noqa: N802
         self, request: node_pb2.UpdateRequest, context: "Context"
     ) -> node_pb2.UpdateResponse:
-        async def work() -> node_pb2.UpdateResponse:
-            updated = await self._node.enrolment.update(
-                serde.reference_id_from_proto(request.reference_id), serde.enrol_request_from_proto(request)
-            )
-            return node_pb2.UpdateResponse(
-                reference=serde.reference_to_proto(updated.reference),
-                receipt=updated.receipt,
-                tx_id=updated.tx_id,
-            )
+        return await self._serve("Update", context, lambda: self._renew(request, replacing=False))
 
-        return await self._serve("Update", context, work)
+    async def Replace(  # noqa: N802
+        self, request: node_pb2.UpdateRequest, context: "Context"
+    ) -> node_pb2.UpdateResponse:
+        return await self._serve("Replace", context, lambda: self._renew(request, replacing=True))
+
+    async def _renew(self, request: node_pb2.UpdateRequest, *, replacing: bool) -> node_pb2.UpdateResponse:
+        updated = await self._node.enrolment.update(
+            serde.reference_id_from_proto(request.reference_id),
+            serde.enrol_request_from_proto(request),
+            replacing=replacing,
+        )
+        return node_pb2.UpdateResponse(
+            reference=serde.reference_to_proto(updated.reference),
+            receipt=updated.receipt,
+            tx_id=updated.tx_id,
+        )
 
     async def Revoke(  # noqa: N802
         self, request: node_pb2.RevokeRequest, context: "Context"
@@ -141,6 +148,14 @@ class NodeService(NodeServicer):
             return serde.verified_to_proto(verified)
 
         return await self._serve("Verify", context, work)
+
+    async def Identify(  # noqa: N802
+        self, request: node_pb2.IdentifyRequest, context: "Context"
+    ) -> node_pb2.IdentifyResponse:
+        async def work() -> node_pb2.IdentifyResponse:
+            return serde.identified_to_proto(await self._node.identification.identify(request.photo))
+
+        return await self._serve("Identify", context, work)
 
     async def IssueReceipts(  # noqa: N802
         self, request: node_pb2.IssueReceiptsRequest, context: "Context"

@@ -6,12 +6,14 @@ journal shares; `rotation` makes stored templates unlinkable; `templates` puts t
 
 from veilmesh_node.vault.database import Database
 from veilmesh_node.vault.keyfile import NodeKey, create_key_file, open_key_file
-from veilmesh_node.vault.templates import NewTemplate, StoredTemplate, TemplateVault
+from veilmesh_node.vault.templates import NewTemplate, OpenedPage, Recalled, StoredTemplate, TemplateVault
 
 __all__ = [
     "Database",
     "NewTemplate",
     "NodeKey",
+    "OpenedPage",
+    "Recalled",
     "StoredTemplate",
     "TemplateVault",
     "create_key_file",

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from veilmesh_node.errors import StorageFullError, VaultError, VaultInUseError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE secrets (
@@ -32,6 +32,7 @@ CREATE TABLE templates (
     wrapped_key BLOB NOT NULL,
     sealed BLOB NOT NULL,
     receipt BLOB NOT NULL,
+    sealed_notes BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (reference_id, version)
 ) STRICT;
 CREATE INDEX templates_by_content ON templates (surrogate_cid);
@@ -52,6 +53,9 @@ CREATE TABLE operations (
 CREATE INDEX operations_by_step ON operations (step);
 CREATE INDEX operations_by_subject ON operations (subject);
 """
+
+# What makes the schema of each version that of the next.
+_UPGRADES = {1: "ALTER TABLE templates ADD COLUMN sealed_notes BLOB NOT NULL DEFAULT x'';"}
 
 
 class Database:
@@ -144,11 +148,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
-    elif version != SCHEMA_VERSION:
+    if not 0 <= version <= SCHEMA_VERSION:
         connection.close()
         raise VaultError(f"{path} has schema {version}; this program knows {SCHEMA_VERSION}")
+    if version < SCHEMA_VERSION:
+        changes = "".join(_UPGRADES[old] for old in range(version, SCHEMA_VERSION)) if version else _SCHEMA
+        connection.executescript(f"BEGIN;{changes}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
     return connection
 
 

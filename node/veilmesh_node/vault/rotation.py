@@ -35,6 +35,8 @@ def rotate_back(templates: "Sequence[Features]", keys: "Sequence[Secret]") -> "N
     """Undo `rotate` for many templates of one length, each under its own key: (n, d), in their order."""
     import numpy as np  # noqa: PLC0415 - see above
 
+    if not templates:
+        return np.empty((0, 0))
     features = np.array([template.values for template in templates], dtype=np.float64)  # (n, d)
     count = features.shape[1]
     _reflect(features, _normals_of(keys, count), range(2, count + 1))

@@ -1,29 +1,37 @@
 """Templates in the vault: made ready, stored, compared, destroyed.
 
-A template is rotated under a key of its reference and version, then sealed with AES-256-GCM under a data
-key of its own, which is wrapped under the node's key; associated data binds both to reference, version and
-model. With the template are sealed the salts of its commitments. Destroying the row destroys the data key
-and the salts, and with them the meaning of everything that others hold.
+A template is rotated under a key of its reference and version, then sealed with AES-256-GCM under a data key
+of its own, which is wrapped under the node's key; associated data binds both to reference, version and model.
+With the template are sealed the salts of its commitments, and as notes its origin (rotated, too), from which
+drift is measured, and the name that the organisation has for the person. Destroying the row destroys the data
+key and the salts, and with them the meaning of everything that others hold.
 
 A template is `pending` until the ledger has its commitment, then `active`; only an active one is compared.
+What has changed in a transaction that came to nothing is noted in `changed` all the same: it is a reason to
+look again, no more.
 """
 
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from veilmesh_chaincode.records import canonical
 
 from veilmesh_node.domain.commitment import SALT_BYTES, commit_template, new_salt
-from veilmesh_node.domain.secret import Features, Secret
+from veilmesh_node.domain.renewal import Lineage
+from veilmesh_node.domain.secret import NUMBER_BYTES, Features, Secret
 from veilmesh_node.errors import ModelDiffersError, UnknownReferenceError, VaultIntegrityError
 from veilmesh_node.vault.database import Database
 from veilmesh_node.vault.encryption import seal, unseal
 from veilmesh_node.vault.keyfile import KEY_BYTES, NodeKey
-from veilmesh_node.vault.rotation import rotate
+from veilmesh_node.vault.rotation import rotate, rotate_back
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class NewTemplate:
     version: int
     model_digest: str
     template: Features  # rotated
+    origin: Features  # rotated
+    label: str = field(repr=False)
     salt: Secret  # of the template's and the consent's commitments
     input_salt: Secret  # of the receipt's commitment to the photo
     commitment: str
@@ -51,23 +61,47 @@ class StoredTemplate:
     surrogate_cid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the vault knows of an active template, opened; features as the encoder gave them."""
+
+    reference_id: str
+    version: int
+    model_digest: str
+    lineage: Lineage
+    label: str = field(repr=False)  # empty where none was given
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPage:
+    """Some templates of one model, opened together: `features` is (n, d), a row a reference."""
+
+    references: Sequence[tuple[str, int]]  # and version
+    features: "NDArray[np.float64]" = field(repr=False)
+    damaged: Sequence[str]  # references whose templates were changed, and are not among them
+
+
 class TemplateVault:
     def __init__(self, database: Database, key: NodeKey) -> None:
         self._database = database
         self._key = key
         self._wrapping = AESGCM(key.derive("wrapping").reveal())
+        self.changed: set[str] = set()  # references, since somebody emptied it
 
     def prepare(
-        self, features: Features, *, reference_id: str, version: int, model_digest: str
+        self, lineage: Lineage, *, reference_id: str, version: int, model_digest: str, label: str = ""
     ) -> NewTemplate:
-        """Rotate `features` and commit to the result; nothing is stored yet."""
-        template = rotate(features, self._rotation_key(reference_id, version))
+        """Rotate a template and commit to the result; nothing is stored yet."""
+        key = self._rotation_key(reference_id, version)
+        template = rotate(lineage.template, key)
         salt = new_salt()
         return NewTemplate(
             reference_id=reference_id,
             version=version,
             model_digest=model_digest,
             template=template,
+            origin=rotate(lineage.origin, key),
+            label=label,
             salt=salt,
             input_salt=new_salt(),
             commitment=commit_template(
@@ -80,8 +114,9 @@ class TemplateVault:
         bound = _associated_data(new.reference_id, new.version, new.model_digest)
         data_key = secrets.token_bytes(KEY_BYTES)
         content = new.salt.reveal() + new.input_salt.reveal() + new.template.to_bytes()
+        notes = new.origin.to_bytes() + new.label.encode()
         self._database.execute(
-            "INSERT INTO templates VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO templates VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.reference_id,
                 new.version,
@@ -91,11 +126,13 @@ class TemplateVault:
                 seal(self._wrapping, data_key, b"key" + bound),
                 seal(AESGCM(data_key), content, b"template" + bound),
                 receipt,
+                seal(AESGCM(data_key), notes, b"notes" + bound),
             ),
         )
 
     def activate(self, reference_id: str, version: int) -> None:
         """Make this version the one that is compared, and destroy every other of the reference."""
+        self.changed.add(reference_id)
         with self._database.transaction():
             self._database.execute(
                 "UPDATE templates SET state = 'active' WHERE reference_id = ? AND version = ?",
@@ -107,6 +144,7 @@ class TemplateVault:
 
     def destroy(self, reference_id: str, version: int | None = None) -> None:
         """Destroy a reference's templates, or one version; none is fine. Call `scrub` after the commit."""
+        self.changed.add(reference_id)
         if version is None:
             self._database.execute("DELETE FROM templates WHERE reference_id = ?", (reference_id,))
         else:
@@ -133,6 +171,75 @@ class TemplateVault:
         if len(probe) != len(template):
             raise ModelDiffersError(f"the model of reference {reference_id} gives {len(template)} numbers")
         return template.dissimilarity(rotate(probe, self._rotation_key(reference_id, version)))
+
+    def recall(self, reference_id: str) -> Recalled | None:
+        """Return a reference's active template; None where this vault holds none.
+
+        Raises:
+            VaultIntegrityError: the stored template was changed.
+        """
+        rows = self._database.rows(
+            "SELECT * FROM templates WHERE reference_id = ? AND state = 'active'", (reference_id,)
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        _, template = self._open(row)
+        origin, label = self._open_notes(row, template)
+        key = self._rotation_key(reference_id, row["version"])
+        turned = (Features(tuple(each.tolist())) for each in rotate_back([template, origin], [key, key]))
+        return Recalled(reference_id, row["version"], row["model_digest"], Lineage(*turned), label)
+
+    def page(self, model_digest: str, *, after: str, limit: int) -> list[Any]:
+        """Return rows of active templates of one model for `open_page`, in order of reference, after one."""
+        return self._database.rows(
+            "SELECT * FROM templates WHERE model_digest = ? AND state = 'active' AND reference_id > ?"
+            " ORDER BY reference_id LIMIT ?",
+            (model_digest, after, limit),
+        )
+
+    def active(self, model_digest: str, reference_ids: Iterable[str]) -> list[Any]:
+        """Return rows of these references' active templates of one model, for `open_page`."""
+        rows: list[Any] = []
+        for reference_id in reference_ids:
+            rows += self._database.rows(
+                "SELECT * FROM templates WHERE model_digest = ? AND state = 'active' AND reference_id = ?",
+                (model_digest, reference_id),
+            )
+        return rows
+
+    def active_count(self) -> int:
+        """Number of references with an active template, of whatever model."""
+        (row,) = self._database.rows("SELECT count(*) AS n FROM templates WHERE state = 'active'")
+        return int(row["n"])
+
+    def label(self, reference_id: str) -> str:
+        """Return the name that was given to a reference; empty where there is none, or no such reference.
+
+        Raises:
+            VaultIntegrityError: the stored template was changed.
+        """
+        query = "SELECT * FROM templates WHERE reference_id = ? AND state = 'active'"
+        for row in self._database.rows(query, (reference_id,)):
+            _, template = self._open(row)
+            _, label = self._open_notes(row, template)
+            return label
+        return ""
+
+    def open_page(self, rows: Sequence[Any]) -> OpenedPage:
+        """Open rows of `page` together; touches no database, so any thread may do it."""
+        references, templates, keys, damaged = [], [], [], []
+        for row in rows:
+            reference_id, version = row["reference_id"], row["version"]
+            try:
+                _, template = self._open(row)
+            except VaultIntegrityError:
+                damaged.append(reference_id)
+                continue
+            references.append((reference_id, version))
+            templates.append(template)
+            keys.append(self._rotation_key(reference_id, version))
+        return OpenedPage(references, rotate_back(templates, keys), damaged)
 
     def recommit(self, reference_id: str, version: int) -> str:
         """Open the active template and commit to it anew: equal to the ledger's where all is well.
@@ -204,14 +311,25 @@ class TemplateVault:
 
     def _open(self, row: Any) -> tuple[Secret, Features]:
         """Return the salt of a row's commitments, and its rotated template."""
+        content = self._unseal(row, "sealed", b"template")
+        salts, template = content[: 2 * SALT_BYTES], content[2 * SALT_BYTES :]
+        return Secret(salts[:SALT_BYTES]), Features.from_bytes(template)
+
+    def _open_notes(self, row: Any, template: Features) -> tuple[Features, str]:
+        """Return the rotated origin and the label; those of a row without notes are the template and none."""
+        if not row["sealed_notes"]:
+            return template, ""
+        notes = self._unseal(row, "sealed_notes", b"notes")
+        size = NUMBER_BYTES * len(template)
+        return Features.from_bytes(notes[:size]), notes[size:].decode()
+
+    def _unseal(self, row: Any, column: str, what: bytes) -> bytes:
         bound = _associated_data(row["reference_id"], row["version"], row["model_digest"])
         try:
             data_key = unseal(self._wrapping, row["wrapped_key"], b"key" + bound)
-            content = unseal(AESGCM(data_key), row["sealed"], b"template" + bound)
+            return unseal(AESGCM(data_key), row[column], what + bound)
         except InvalidTag as err:
             raise VaultIntegrityError(f"template of reference {row['reference_id']} was changed") from err
-        salts, template = content[: 2 * SALT_BYTES], content[2 * SALT_BYTES :]
-        return Secret(salts[:SALT_BYTES]), Features.from_bytes(template)
 
     def _rotation_key(self, reference_id: str, version: int) -> Secret:
         return self._key.derive(f"rotation/{reference_id}/{version}")

@@ -69,18 +69,20 @@ class Disagreement(_message.Message):
     def __init__(self, reference_id: _Optional[str] = ..., what: _Optional[str] = ...) -> None: ...
 
 class EnrolRequest(_message.Message):
-    __slots__ = ("photos", "idempotency_key", "consent", "anonymizer", "retention_s")
+    __slots__ = ("photos", "idempotency_key", "consent", "anonymizer", "retention_s", "name")
     PHOTOS_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
     RETENTION_S_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     photos: _containers.RepeatedScalarFieldContainer[bytes]
     idempotency_key: str
     consent: bytes
     anonymizer: str
     retention_s: int
-    def __init__(self, photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ...) -> None: ...
+    name: str
+    def __init__(self, photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class EnrolResponse(_message.Message):
     __slots__ = ("reference", "receipt", "tx_id")
@@ -93,20 +95,22 @@ class EnrolResponse(_message.Message):
     def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., receipt: _Optional[bytes] = ..., tx_id: _Optional[str] = ...) -> None: ...
 
 class UpdateRequest(_message.Message):
-    __slots__ = ("reference_id", "photos", "idempotency_key", "consent", "anonymizer", "retention_s")
+    __slots__ = ("reference_id", "photos", "idempotency_key", "consent", "anonymizer", "retention_s", "name")
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
     PHOTOS_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
     RETENTION_S_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     reference_id: str
     photos: _containers.RepeatedScalarFieldContainer[bytes]
     idempotency_key: str
     consent: bytes
     anonymizer: str
     retention_s: int
-    def __init__(self, reference_id: _Optional[str] = ..., photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ...) -> None: ...
+    name: str
+    def __init__(self, reference_id: _Optional[str] = ..., photos: _Optional[_Iterable[bytes]] = ..., idempotency_key: _Optional[str] = ..., consent: _Optional[bytes] = ..., anonymizer: _Optional[str] = ..., retention_s: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class UpdateResponse(_message.Message):
     __slots__ = ("reference", "receipt", "tx_id")
@@ -153,7 +157,7 @@ class EraseResponse(_message.Message):
     def __init__(self, reference: _Optional[_Union[Reference, _Mapping]] = ..., tx_id: _Optional[str] = ...) -> None: ...
 
 class Reference(_message.Message):
-    __slots__ = ("reference_id", "owner_msp_id", "owner_node_id", "version", "status", "template_commitment", "surrogate_cid", "anonymizer", "receipt_sha256", "consent_sha256", "model_digest", "policy_version", "shared_with", "revocation_reason", "expires_at_s", "created_at_s", "updated_at_s")
+    __slots__ = ("reference_id", "owner_msp_id", "owner_node_id", "version", "status", "template_commitment", "surrogate_cid", "anonymizer", "receipt_sha256", "consent_sha256", "model_digest", "policy_version", "shared_with", "revocation_reason", "expires_at_s", "created_at_s", "updated_at_s", "renewal")
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_NODE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +175,7 @@ class Reference(_message.Message):
     EXPIRES_AT_S_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_S_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    RENEWAL_FIELD_NUMBER: _ClassVar[int]
     reference_id: str
     owner_msp_id: str
     owner_node_id: str
@@ -188,7 +193,8 @@ class Reference(_message.Message):
     expires_at_s: int
     created_at_s: int
     updated_at_s: int
-    def __init__(self, reference_id: _Optional[str] = ..., owner_msp_id: _Optional[str] = ..., owner_node_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[str] = ..., template_commitment: _Optional[str] = ..., surrogate_cid: _Optional[str] = ..., anonymizer: _Optional[str] = ..., receipt_sha256: _Optional[str] = ..., consent_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., policy_version: _Optional[int] = ..., shared_with: _Optional[_Iterable[str]] = ..., revocation_reason: _Optional[str] = ..., expires_at_s: _Optional[int] = ..., created_at_s: _Optional[int] = ..., updated_at_s: _Optional[int] = ...) -> None: ...
+    renewal: str
+    def __init__(self, reference_id: _Optional[str] = ..., owner_msp_id: _Optional[str] = ..., owner_node_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[str] = ..., template_commitment: _Optional[str] = ..., surrogate_cid: _Optional[str] = ..., anonymizer: _Optional[str] = ..., receipt_sha256: _Optional[str] = ..., consent_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., policy_version: _Optional[int] = ..., shared_with: _Optional[_Iterable[str]] = ..., revocation_reason: _Optional[str] = ..., expires_at_s: _Optional[int] = ..., created_at_s: _Optional[int] = ..., updated_at_s: _Optional[int] = ..., renewal: _Optional[str] = ...) -> None: ...
 
 class ListReferencesRequest(_message.Message):
     __slots__ = ("owner_msp_id", "limit", "bookmark")
@@ -285,6 +291,58 @@ class VerifyResponse(_message.Message):
     policy_version: int
     decider_node_id: str
     def __init__(self, outcome: _Optional[_Union[_outcome_pb2.Outcome, str]] = ..., authentication_id: _Optional[str] = ..., conclusion_tx_id: _Optional[str] = ..., policy_version: _Optional[int] = ..., decider_node_id: _Optional[str] = ...) -> None: ...
+
+class IdentifyRequest(_message.Message):
+    __slots__ = ("photo",)
+    PHOTO_FIELD_NUMBER: _ClassVar[int]
+    photo: bytes
+    def __init__(self, photo: _Optional[bytes] = ...) -> None: ...
+
+class IdentifyResponse(_message.Message):
+    __slots__ = ("faces", "search_tx_id", "picture_salt", "searched", "left_out", "policy_version")
+    FACES_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_TX_ID_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_SALT_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    faces: _containers.RepeatedCompositeFieldContainer[IdentifiedFace]
+    search_tx_id: str
+    picture_salt: bytes
+    searched: int
+    left_out: int
+    policy_version: int
+    def __init__(self, faces: _Optional[_Iterable[_Union[IdentifiedFace, _Mapping]]] = ..., search_tx_id: _Optional[str] = ..., picture_salt: _Optional[bytes] = ..., searched: _Optional[int] = ..., left_out: _Optional[int] = ..., policy_version: _Optional[int] = ...) -> None: ...
+
+class IdentifiedFace(_message.Message):
+    __slots__ = ("box", "landmarks", "clarity", "reference")
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    CLARITY_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    box: FaceBox
+    landmarks: _containers.RepeatedCompositeFieldContainer[Point]
+    clarity: float
+    reference: IdentifiedReference
+    def __init__(self, box: _Optional[_Union[FaceBox, _Mapping]] = ..., landmarks: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., clarity: _Optional[float] = ..., reference: _Optional[_Union[IdentifiedReference, _Mapping]] = ...) -> None: ...
+
+class IdentifiedReference(_message.Message):
+    __slots__ = ("reference_id", "name", "similarity")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    name: str
+    similarity: float
+    def __init__(self, reference_id: _Optional[str] = ..., name: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class Point(_message.Message):
+    __slots__ = ("x", "y")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    x: int
+    y: int
+    def __init__(self, x: _Optional[int] = ..., y: _Optional[int] = ...) -> None: ...
 
 class ReceiptDraft(_message.Message):
     __slots__ = ("input_sha256", "output_sha256", "methods", "parameters_sha256", "model_digest", "gate_verdict")

@@ -49,6 +49,11 @@ class NodeStub(object):
                 request_serializer=veilmesh_dot_v1_dot_node__pb2.UpdateRequest.SerializeToString,
                 response_deserializer=veilmesh_dot_v1_dot_node__pb2.UpdateResponse.FromString,
                 _registered_method=True)
+        self.Replace = channel.unary_unary(
+                '/veilmesh.v1.Node/Replace',
+                request_serializer=veilmesh_dot_v1_dot_node__pb2.UpdateRequest.SerializeToString,
+                response_deserializer=veilmesh_dot_v1_dot_node__pb2.UpdateResponse.FromString,
+                _registered_method=True)
         self.Revoke = channel.unary_unary(
                 '/veilmesh.v1.Node/Revoke',
                 request_serializer=veilmesh_dot_v1_dot_node__pb2.RevokeRequest.SerializeToString,
@@ -79,6 +84,11 @@ class NodeStub(object):
                 request_serializer=veilmesh_dot_v1_dot_node__pb2.VerifyRequest.SerializeToString,
                 response_deserializer=veilmesh_dot_v1_dot_node__pb2.VerifyResponse.FromString,
                 _registered_method=True)
+        self.Identify = channel.unary_unary(
+                '/veilmesh.v1.Node/Identify',
+                request_serializer=veilmesh_dot_v1_dot_node__pb2.IdentifyRequest.SerializeToString,
+                response_deserializer=veilmesh_dot_v1_dot_node__pb2.IdentifyResponse.FromString,
+                _registered_method=True)
         self.IssueReceipts = channel.unary_unary(
                 '/veilmesh.v1.Node/IssueReceipts',
                 request_serializer=veilmesh_dot_v1_dot_node__pb2.IssueReceiptsRequest.SerializeToString,
@@ -108,7 +118,14 @@ class NodeServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Update(self, request, context):
-        """Replace a reference's template and surrogate by those of new photos of the same person.
+        """Renew a reference's template and surrogate by new photos, which must match the old template.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Replace(self, request, context):
+        """The same without comparing, by an operator: the old template is set aside, and the ledger records it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +169,14 @@ class NodeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Identify(self, request, context):
+        """Search for every face of a picture among the references that this node holds (1:N). The policy must allow
+        the purpose `identification`, and the ledger keeps that a search was made before it is answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueReceipts(self, request, context):
         """Sign privacy receipts for released images and anchor their Merkle root on the ledger.
         """
@@ -184,6 +209,11 @@ def add_NodeServicer_to_server(servicer, server):
                     request_deserializer=veilmesh_dot_v1_dot_node__pb2.UpdateRequest.FromString,
                     response_serializer=veilmesh_dot_v1_dot_node__pb2.UpdateResponse.SerializeToString,
             ),
+            'Replace': grpc.unary_unary_rpc_method_handler(
+                    servicer.Replace,
+                    request_deserializer=veilmesh_dot_v1_dot_node__pb2.UpdateRequest.FromString,
+                    response_serializer=veilmesh_dot_v1_dot_node__pb2.UpdateResponse.SerializeToString,
+            ),
             'Revoke': grpc.unary_unary_rpc_method_handler(
                     servicer.Revoke,
                     request_deserializer=veilmesh_dot_v1_dot_node__pb2.RevokeRequest.FromString,
@@ -213,6 +243,11 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.Verify,
                     request_deserializer=veilmesh_dot_v1_dot_node__pb2.VerifyRequest.FromString,
                     response_serializer=veilmesh_dot_v1_dot_node__pb2.VerifyResponse.SerializeToString,
+            ),
+            'Identify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Identify,
+                    request_deserializer=veilmesh_dot_v1_dot_node__pb2.IdentifyRequest.FromString,
+                    response_serializer=veilmesh_dot_v1_dot_node__pb2.IdentifyResponse.SerializeToString,
             ),
             'IssueReceipts': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueReceipts,
@@ -304,6 +339,33 @@ class Node(object):
             request,
             target,
             '/veilmesh.v1.Node/Update',
+            veilmesh_dot_v1_dot_node__pb2.UpdateRequest.SerializeToString,
+            veilmesh_dot_v1_dot_node__pb2.UpdateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Replace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/veilmesh.v1.Node/Replace',
             veilmesh_dot_v1_dot_node__pb2.UpdateRequest.SerializeToString,
             veilmesh_dot_v1_dot_node__pb2.UpdateResponse.FromString,
             options,
@@ -468,6 +530,33 @@ class Node(object):
             '/veilmesh.v1.Node/Verify',
             veilmesh_dot_v1_dot_node__pb2.VerifyRequest.SerializeToString,
             veilmesh_dot_v1_dot_node__pb2.VerifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Identify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/veilmesh.v1.Node/Identify',
+            veilmesh_dot_v1_dot_node__pb2.IdentifyRequest.SerializeToString,
+            veilmesh_dot_v1_dot_node__pb2.IdentifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

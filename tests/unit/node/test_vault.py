@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from veilmesh_node.domain.commitment import commit_template
+from veilmesh_node.domain.renewal import begin
 from veilmesh_node.domain.secret import Features, Secret
 from veilmesh_node.errors import (
     HomeError,
@@ -40,7 +41,7 @@ def vault_with_template(
     database: Database, *, reference_id: str = REFERENCE, version: int = 1
 ) -> TemplateVault:
     vault = TemplateVault(database, KEY)
-    new = vault.prepare(features(1.0), reference_id=reference_id, version=version, model_digest=MODEL)
+    new = vault.prepare(begin(features(1.0)), reference_id=reference_id, version=version, model_digest=MODEL)
     vault.store(new, surrogate_cid="bcid", receipt=b"{}")
     vault.activate(reference_id, version)
     return vault
@@ -127,7 +128,7 @@ def test_stored_bytes_are_not_the_features(tmp_path: Path) -> None:
 def test_only_the_active_version_is_compared(tmp_path: Path) -> None:
     with Database(tmp_path) as database:
         vault = vault_with_template(database)
-        new = vault.prepare(features(2.0), reference_id=REFERENCE, version=2, model_digest=MODEL)
+        new = vault.prepare(begin(features(2.0)), reference_id=REFERENCE, version=2, model_digest=MODEL)
         vault.store(new, surrogate_cid="bnew", receipt=b"{}")
         with pytest.raises(UnknownReferenceError):
             vault.compare(REFERENCE, version=2, model_digest=MODEL, probe=features(2.0))
@@ -159,7 +160,7 @@ def test_features_of_another_length_are_not_compared(tmp_path: Path) -> None:
 def test_recommitment_is_the_commitment(tmp_path: Path) -> None:
     with Database(tmp_path) as database:
         vault = TemplateVault(database, KEY)
-        new = vault.prepare(features(1.0), reference_id=REFERENCE, version=1, model_digest=MODEL)
+        new = vault.prepare(begin(features(1.0)), reference_id=REFERENCE, version=1, model_digest=MODEL)
         assert new.commitment == commit_template(
             new.salt, reference_id=REFERENCE, version=1, model_digest=MODEL, template=new.template
         )
@@ -246,7 +247,7 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
         vault = vault_with_template(database)
         (pages,) = database.rows("PRAGMA page_count")
         database.rows(f"PRAGMA max_page_count = {pages[0]}")
-        new = vault.prepare(features(1.0), reference_id=REFERENCE, version=2, model_digest=MODEL)
+        new = vault.prepare(begin(features(1.0)), reference_id=REFERENCE, version=2, model_digest=MODEL)
         with pytest.raises(StorageFullError), database.transaction():
             vault.store(new, surrogate_cid="bcid", receipt=bytes(200_000))
         assert [stored.version for stored in vault.stored()] == [1]
@@ -293,7 +294,7 @@ def test_named_secrets(tmp_path: Path) -> None:
 def test_nothing_secret_is_printed(tmp_path: Path) -> None:
     with Database(tmp_path) as database:
         vault = TemplateVault(database, KEY)
-        new = vault.prepare(features(1.0), reference_id=REFERENCE, version=1, model_digest=MODEL)
+        new = vault.prepare(begin(features(1.0)), reference_id=REFERENCE, version=1, model_digest=MODEL)
         shown = f"{KEY!r} {new!r} {vault!r}"
         assert "128 numbers" in shown
         assert "secret, 32 bytes" in shown
