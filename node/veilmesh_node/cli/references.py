@@ -30,6 +30,13 @@ SurrogateOption = Annotated[
     Path | None, typer.Option("--surrogate", help="Where to write the surrogate picture, PNG.")
 ]
 
+NameOption = Annotated[
+    str,
+    typer.Option(
+        "--name", help="Your own name for the person, for `identify`; it stays encrypted in the vault."
+    ),
+]
+
 SECONDS_PER_DAY = 24 * 3600
 
 
@@ -41,15 +48,16 @@ def enrol(
     retention_days: RetentionOption = 0,
     receipt: ReceiptOption = None,
     surrogate: SurrogateOption = None,
+    name: NameOption = "",
     key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Enrol the one person in PHOTOS; prints the new reference."""
+    """Enrol the one person in PHOTOS, fused into one template; prints the new reference."""
     from veilmesh.v1.node_pb2 import EnrolRequest
 
     from veilmesh_node.cli import node_api
 
-    request = EnrolRequest(**_sample(photos, consent, anonymizer, retention_days, key))
+    request = EnrolRequest(**_sample(photos, consent, anonymizer, retention_days, key), name=name)
     response = node_api.call(home, "Enrol", request, doing="enrolling")
     _keep(home, response, receipt, surrogate)
     _show_reference(response.reference, response.tx_id, as_json=as_json)
@@ -64,18 +72,28 @@ def update(
     retention_days: RetentionOption = 0,
     receipt: ReceiptOption = None,
     surrogate: SurrogateOption = None,
+    name: NameOption = "",
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Set the old template aside without comparing; for operators, and the ledger records it.",
+        ),
+    ] = False,
     key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Replace a reference's template and surrogate by those of new PHOTOS of the same person."""
+    """Renew a reference's template and surrogate by new PHOTOS, which must match the old template."""
     from veilmesh.v1.node_pb2 import UpdateRequest
 
     from veilmesh_node.cli import node_api
 
     request = UpdateRequest(
-        reference_id=reference_id, **_sample(photos, consent, anonymizer, retention_days, key)
+        reference_id=reference_id,
+        **_sample(photos, consent, anonymizer, retention_days, key),
+        name=name,
     )
-    response = node_api.call(home, "Update", request, doing="updating")
+    response = node_api.call(home, "Replace" if replace else "Update", request, doing="updating")
     _keep(home, response, receipt, surrogate)
     _show_reference(response.reference, response.tx_id, as_json=as_json)
 
@@ -126,12 +144,13 @@ def history(reference_id: ReferenceArgument, home: HomeOption, as_json: JsonOpti
         output.message(response)["entries"],
         lambda: output.table(
             "",
-            ["time", "version", "status", "template commitment", "transaction"],
+            ["time", "version", "status", "renewal", "template commitment", "transaction"],
             [
                 [
                     output.moment(entry.at_s),
                     str(entry.reference.version),
                     entry.reference.status,
+                    entry.reference.renewal or "-",
                     entry.reference.template_commitment[:16],
                     entry.tx_id[:16],
                 ]
