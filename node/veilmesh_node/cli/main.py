@@ -10,6 +10,7 @@ from veilmesh_node.cli import (
     audit,
     bench,
     demo,
+    identify,
     network,
     node,
     policy,
@@ -44,6 +45,7 @@ for command in (
 ):
     app.command(command.__name__.removesuffix("_references"))(command)
 app.command("verify")(verify.verify)
+app.command("identify")(identify.identify)
 app.command("anonymize")(anonymize.anonymize)
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(unseal.app, name="unseal")
