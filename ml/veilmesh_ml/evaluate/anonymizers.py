@@ -27,7 +27,7 @@ from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, w
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.groups import GroupClassifier, labelled_photos
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, Instruments
-from veilmesh_ml.evaluate.measuring import Method, Subject
+from veilmesh_ml.evaluate.measuring import ORIGINAL, Method, Subject
 from veilmesh_ml.evaluate.permutation_attack import KNOWN_PHOTOS, KeyAttack, attack_permutation
 from veilmesh_ml.evaluate.rates import Rate
 from veilmesh_ml.evaluate.reidentification import FaceSet, Outcome, fixed_threshold, link, reidentify
@@ -40,7 +40,6 @@ DEFAULT_PEOPLE = 250
 PERMUTED_PIXELS = 6000  # the default of `permute`
 OWN_OTHERS = 3  # people more in the gallery that an attacker anonymizes himself, for each one sought
 PEOPLE_FOLDER, LABELLED_FOLDER = "lfw", "utkface_train"  # in the folder of data
-ORIGINAL = Method("original", None)
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (

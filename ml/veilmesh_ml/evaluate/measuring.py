@@ -32,7 +32,7 @@ from veilmesh_ml.regions import surroundings
 
 OUTPUTS_AVERAGED = 10
 JUDGED_WINDOW_GROWTH = 0.25  # of the face's box, on every side: where SSIM and PSNR are measured
-ORIGINAL = "original"
+SAME_FACE_OVERLAP = 0.5  # intersection over union, as in S4 and most detection benchmarks
 _KEY = hashlib.sha256(b"veilmesh evaluate anonymizers").digest()  # every photo's own is derived from it
 
 
@@ -63,6 +63,9 @@ class Method:
         return self.make(key).anonymize(image, [face]).image
 
 
+ORIGINAL = Method("original", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A photo with the face that is judged."""
@@ -81,6 +84,12 @@ def set_up_worker(folder: Path, attackers: Sequence[Path]) -> None:
     _at_hand["folder"] = folder
 
 
+def instruments() -> Instruments:
+    """What this process measures with."""
+    loaded: Instruments = _at_hand["instruments"]
+    return loaded
+
+
 def measure_originals(photos: Sequence[Photo]) -> Arrays:
     """Find the central face of each photo.
 
@@ -88,13 +97,13 @@ def measure_originals(photos: Sequence[Photo]) -> Arrays:
         found (n,), box (n, 4), landmarks (n, 68, 2), crops (n, 32, 32, 3), and `features NAME` (n, d) for
         each judge; zeros where no face was found.
     """
-    instruments = _instruments()
+    at_hand = instruments()
     images = [_read(photo) for photo in photos]
-    faces = [central_face(instruments.engine.detect(image), image) for image in images]
+    faces = [central_face(at_hand.engine.detect(image), image) for image in images]
     shown = [(image, face) for image, face in zip(images, faces, strict=True) if face is not None]
     found = np.array([face is not None for face in faces])
     arrays: dict[str, NDArray[Any]] = {
-        "box": np.array([_edges(face.box) for _, face in shown], np.int64).reshape(-1, 4),
+        "box": np.array([edges(face.box) for _, face in shown], np.int64).reshape(-1, 4),
         "landmarks": np.array([face.landmarks for _, face in shown], np.int64).reshape(-1, 68, 2),
         **_looks(shown),
     }
@@ -103,11 +112,11 @@ def measure_originals(photos: Sequence[Photo]) -> Arrays:
 
 def measure_labelled(photos: Sequence[Photo]) -> Arrays:
     """Return found (n,) and the central faces' features (n, 128) by the engine; zeros where there is none."""
-    instruments = _instruments()
+    at_hand = instruments()
     images = [_read(photo) for photo in photos]
-    faces = [central_face(instruments.engine.detect(image), image) for image in images]
+    faces = [central_face(at_hand.engine.detect(image), image) for image in images]
     found = np.array([face is not None for face in faces])
-    judge = instruments.judges[ENGINE_JUDGE]
+    judge = at_hand.judges[ENGINE_JUDGE]
     chips = [judge.align(image, face) for image, face in zip(images, faces, strict=True) if face is not None]
     return {"found": found, "features": _spread(judge.encode(chips), found)}
 
@@ -140,7 +149,7 @@ def measure_probes(subjects: Sequence[Subject], method: Method) -> Arrays:
         box (n, 4) and landmarks (n, 68, 2) that HOG finds there, zeros where no face is;
         ssim, psnr, changed, cpu_ms (n,).
     """
-    instruments = _instruments()
+    at_hand = instruments()
     originals = [_read(subject.photo) for subject in subjects]
     outputs, cpu_ms = [], []
     for subject, original in zip(subjects, originals, strict=True):
@@ -149,7 +158,7 @@ def measure_probes(subjects: Sequence[Subject], method: Method) -> Arrays:
         cpu_ms.append((time.process_time() - started) * 1000)
     known = [subject.face for subject in subjects]
     again = [
-        nearest(instruments.engine.detect(output), face) for output, face in zip(outputs, known, strict=True)
+        nearest(at_hand.engine.detect(output), face) for output, face in zip(outputs, known, strict=True)
     ]
     marked = [face if other is None else other for face, other in zip(known, again, strict=True)]
     arrays = dict(_looks(zip(outputs, known, strict=True)))
@@ -158,10 +167,10 @@ def measure_probes(subjects: Sequence[Subject], method: Method) -> Arrays:
     arrays["landmarks"] = np.array(
         [np.zeros((68, 2), np.int64) if face is None else face.landmarks for face in again]
     )
-    arrays["box"] = np.array([_edges(None if face is None else face.box) for face in again])
+    arrays["box"] = np.array([edges(None if face is None else face.box) for face in again])
     pairs = list(zip(originals, outputs, known, strict=True))
-    arrays["ssim"] = np.array([_ssim(*_windows(*pair)) for pair in pairs])
-    arrays["psnr"] = np.array([_psnr(*_windows(*pair)) for pair in pairs])
+    arrays["ssim"] = np.array([ssim(*_windows(*pair)) for pair in pairs])
+    arrays["psnr"] = np.array([psnr_db(*_windows(*pair)) for pair in pairs])
     arrays["changed"] = np.array([float((a != b).any(axis=2).mean()) for a, b, _ in pairs])
     arrays["cpu_ms"] = np.array(cpu_ms)
     return arrays
@@ -172,8 +181,8 @@ def measure_detection(subjects: Sequence[Subject], method: Method) -> Arrays:
     boxes = []
     for subject in subjects:
         output = method.apply(_read(subject.photo), subject.face, "probe", subject.photo.path)
-        boxes.append(nearest_box(_instruments().find_by_mmod(output), subject.face.box))
-    return {"box": np.array([_edges(box) for box in boxes])}
+        boxes.append(nearest_box(instruments().find_by_mmod(output), subject.face.box))
+    return {"box": np.array([edges(box) for box in boxes])}
 
 
 def measure_averages(subjects: Sequence[Subject], method: Method) -> Arrays:
@@ -228,14 +237,6 @@ def nearest_box(boxes: Sequence[Box], known: Box) -> Box | None:
     return best if best is not None and best.overlap(known) > 0 else None
 
 
-SAME_FACE_OVERLAP = 0.5  # intersection over union, as in S4 and most detection benchmarks
-
-
-def _instruments() -> Instruments:
-    instruments: Instruments = _at_hand["instruments"]
-    return instruments
-
-
 def _read(photo: Photo) -> RgbImage:
     return read_image(_at_hand["folder"] / photo.path)
 
@@ -256,7 +257,7 @@ def _features(shown: Iterable[tuple[RgbImage, Face]], suffix: str) -> dict[str, 
         f"features {name}{suffix}": judge.encode([judge.align(image, face) for image, face in shown]).astype(
             np.float32
         )
-        for name, judge in _instruments().judges.items()
+        for name, judge in instruments().judges.items()
     }
 
 
@@ -273,7 +274,7 @@ def _restored(outputs: Sequence[RgbImage], known: Sequence[Face]) -> dict[str, N
 
 
 def _crop(image: RgbImage, face: Face) -> RgbImage:
-    chip = _instruments().engine.align(image, face)
+    chip = instruments().engine.align(image, face)
     return np.asarray(cv2.resize(chip, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
@@ -283,17 +284,19 @@ def _windows(original: RgbImage, output: RgbImage, face: Face) -> tuple[RgbImage
     return original[rows, columns], output[rows, columns]
 
 
-def _ssim(original: RgbImage, output: RgbImage) -> float:
+def ssim(original: RgbImage, output: RgbImage) -> float:
+    """Structural similarity, 1 where nothing changed (Wang et al., 2004)."""
     return float(structural_similarity(original, output, channel_axis=2))  # type: ignore[no-untyped-call]  # has no annotations
 
 
-def _psnr(original: RgbImage, output: RgbImage) -> float:
+def psnr_db(original: RgbImage, output: RgbImage) -> float:
     """Peak signal-to-noise ratio in dB; infinite where nothing changed."""
     error = float(np.mean((original.astype(np.float64) - output) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else math.inf
 
 
-def _edges(box: Box | None) -> tuple[int, int, int, int]:
+def edges(box: Box | None) -> tuple[int, int, int, int]:
+    """A box as a row of numbers; zeros for none."""
     return (0, 0, 0, 0) if box is None else (box.left, box.top, box.right, box.bottom)
 
 
