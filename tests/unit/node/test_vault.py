@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from veilmesh_node.domain.commitment import commit_template
-from veilmesh_node.domain.renewal import begin
+from veilmesh_node.domain.renewal import Lineage, begin
 from veilmesh_node.domain.secret import Features, Secret
 from veilmesh_node.errors import (
     HomeError,
@@ -277,6 +277,44 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vault.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(VaultError, match="not a database"):
         Database(tmp_path)
+
+
+def test_a_vault_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    with Database(tmp_path) as database:
+        vault_with_template(database)
+        database.execute("ALTER TABLE templates DROP COLUMN sealed_notes")
+        database.execute("PRAGMA user_version = 1")
+    with Database(tmp_path) as database:
+        vault = TemplateVault(database, KEY)
+        recalled = vault.recall(REFERENCE)
+        assert recalled is not None
+        assert recalled.lineage == begin(recalled.lineage.template)
+        assert recalled.lineage.template.dissimilarity(features(1.0)) < 1e-12
+        assert recalled.label == vault.label(REFERENCE) == ""
+
+
+def test_what_belongs_to_a_template_is_recalled(tmp_path: Path) -> None:
+    with Database(tmp_path) as database:
+        vault = TemplateVault(database, KEY)
+        lineage = Lineage(features(1.0), features(1.1))
+        new = vault.prepare(
+            lineage, reference_id=REFERENCE, version=3, model_digest=MODEL, label="Zoë Ångström"
+        )
+        vault.store(new, surrogate_cid="bcid", receipt=b"{}")
+        assert vault.recall(REFERENCE) is None
+        assert vault.label(REFERENCE) == ""
+        vault.activate(REFERENCE, 3)
+        recalled = vault.recall(REFERENCE)
+        assert recalled is not None
+        assert (recalled.version, recalled.label) == (3, "Zoë Ångström")
+        assert recalled.lineage.template.dissimilarity(lineage.template) < 1e-12
+        assert recalled.lineage.origin.dissimilarity(lineage.origin) < 1e-12
+        assert "Zo" not in f"{recalled!r} {new!r}"
+        database.scrub()
+        assert "Ångström".encode() not in (tmp_path / "vault.db").read_bytes()
+        database.execute("UPDATE templates SET sealed_notes = sealed")
+        with pytest.raises(VaultIntegrityError):
+            vault.label(REFERENCE)
 
 
 def test_named_secrets(tmp_path: Path) -> None:
