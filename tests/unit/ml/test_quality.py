@@ -1,18 +1,30 @@
+from collections.abc import Callable
+
 import pytest
 
 pytest.importorskip("dlib")
 
 import cv2
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from veilmesh_ml import Engine, Face, RgbImage
+from veilmesh_ml.errors import RegionError
+from veilmesh_ml.face_measures import measure_face
 from veilmesh_ml.pose import head_pose
-from veilmesh_ml.quality import QualityReport, assess_for_enrolment
+from veilmesh_ml.quality import WEIGHTS, FaceQuality, QualityReport, assess_for_enrolment, score_face
+
+from tests.unit.ml.spoilt_faces import as_cartoon, as_pencil_drawing, with_mask, with_sunglasses
 
 pytestmark = pytest.mark.faces
 
 
 def assess(engine: Engine, image: RgbImage) -> QualityReport:
     return assess_for_enrolment(image, engine.detect(image))
+
+
+def assess_face(image: RgbImage, face: Face) -> FaceQuality:
+    return score_face(measure_face(image, face))
 
 
 def resized(image: RgbImage, scale: float) -> RgbImage:
@@ -32,6 +44,10 @@ def test_a_good_portrait_passes(astronaut: RgbImage, astronaut_faces: list[Face]
         "pose",
         "brightness",
         "contrast",
+        "eyes",
+        "mouth",
+        "frame",
+        "photo",
     ]
     assert 0.5 < report.clarity <= 1
 
@@ -136,3 +152,125 @@ def test_mirrored_face_has_the_opposite_yaw(astronaut_faces: list[Face]) -> None
     swap += [39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
     mirrored = (landmarks * np.array([-1, 1]) + np.array([512, 0]))[swap]
     assert head_pose(mirrored).yaw == pytest.approx(-head_pose(landmarks).yaw, abs=1)
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.85])
+def test_sunglasses(astronaut: RgbImage, astronaut_faces: list[Face], opacity: float) -> None:
+    dark = with_sunglasses(astronaut, astronaut_faces[0], opacity)
+    assert assess_for_enrolment(dark, astronaut_faces).reasons == ("the eyes are covered or in deep shadow",)
+
+
+@pytest.mark.parametrize("colour", [(235, 238, 240), (150, 190, 220), (30, 30, 35), (170, 60, 70)])
+def test_mask(astronaut: RgbImage, astronaut_faces: list[Face], colour: tuple[int, int, int]) -> None:
+    masked = with_mask(astronaut, astronaut_faces[0], colour)
+    assert "the mouth is covered" in assess_for_enrolment(masked, astronaut_faces).reasons
+
+
+@pytest.mark.parametrize("draw", [as_cartoon, as_pencil_drawing])
+def test_drawing(
+    astronaut: RgbImage, astronaut_faces: list[Face], draw: Callable[[RgbImage], RgbImage]
+) -> None:
+    reasons = assess_for_enrolment(draw(astronaut), astronaut_faces).reasons
+    assert "the face looks drawn or smoothed, not photographed" in reasons
+
+
+def test_a_face_of_ellipses_is_refused_for_some_reason(engine: Engine) -> None:
+    canvas = np.full((300, 300, 3), 255, dtype=np.uint8)
+    cv2.ellipse(canvas, (150, 150), (80, 105), 0, 0, 360, (240, 200, 170), -1)
+    for x in (120, 180):
+        cv2.ellipse(canvas, (x, 125), (14, 8), 0, 0, 360, (255, 255, 255), -1)
+        cv2.circle(canvas, (x, 125), 6, (40, 30, 20), -1)
+    cv2.line(canvas, (150, 130), (145, 165), (150, 110, 90), 2)
+    cv2.ellipse(canvas, (150, 200), (30, 10), 0, 0, 180, (180, 60, 60), -1)
+    report = assess(engine, canvas)
+    assert not report.passed
+    assert report.reasons
+
+
+def test_face_cut_by_the_border(astronaut: RgbImage, astronaut_faces: list[Face]) -> None:
+    (face,) = astronaut_faces
+    cut = np.ascontiguousarray(astronaut[:, 230:])
+    assert (
+        "the face is cut by the picture's border" in assess_for_enrolment(cut, [face.moved(-230, 0)]).reasons
+    )
+    nearly_whole = np.ascontiguousarray(astronaut[:, 185:])
+    assert assess_for_enrolment(nearly_whole, [face.moved(-185, 0)]).passed
+
+
+def test_a_face_outside_the_picture(astronaut: RgbImage, astronaut_faces: list[Face]) -> None:
+    with pytest.raises(RegionError):
+        assess_for_enrolment(astronaut, [astronaut_faces[0].moved(2000, 0)])
+
+
+def test_a_tilted_or_mirrored_or_larger_picture_scores_alike(
+    engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face]
+) -> None:
+    good = assess_face(astronaut, astronaut_faces[0])
+    turn = cv2.getRotationMatrix2D((223, 127), 12, 1.0)
+    tilted = np.asarray(cv2.warpAffine(astronaut, turn, (512, 512)), dtype=np.uint8)
+    for other in (tilted, np.ascontiguousarray(astronaut[:, ::-1])):
+        (face,) = engine.detect(other)
+        found = assess_face(other, face)
+        for name in ("sharpness", "light", "occlusion"):
+            assert found.components[name] == pytest.approx(good.components[name], abs=20), name
+
+
+def blurred(image: RgbImage, amount: float) -> RgbImage:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.2 + 5 * amount), dtype=np.uint8)
+
+
+def darkened(image: RgbImage, amount: float) -> RgbImage:
+    return (image * (1 - 0.9 * amount)).astype(np.uint8)
+
+
+def lit_from_the_side(image: RgbImage, amount: float) -> RgbImage:
+    across = np.clip((np.arange(512) - 180) / 88, 0, 1)[np.newaxis, :, np.newaxis]
+    return (image * (1 - 0.9 * amount * across)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "component"),
+    [
+        (blurred, "sharpness"),
+        (darkened, "light"),
+        (lit_from_the_side, "light"),
+    ],
+)
+def test_what_spoils_a_component_more_scores_less(
+    astronaut: RgbImage,
+    astronaut_faces: list[Face],
+    spoil: Callable[[RgbImage, float], RgbImage],
+    component: str,
+) -> None:
+    steps = [assess_face(spoil(astronaut, amount), astronaut_faces[0]) for amount in (0, 0.3, 0.6, 0.9)]
+    scores = [step.components[component] for step in steps]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] - scores[-1] > 25
+    assert steps[-1].unified < steps[0].unified
+
+
+def test_darker_glasses_score_less(astronaut: RgbImage, astronaut_faces: list[Face]) -> None:
+    (face,) = astronaut_faces
+    scores = [
+        assess_face(with_sunglasses(astronaut, face, opacity), face).components["occlusion"]
+        for opacity in (0, 0.3, 0.6, 0.9)
+    ]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] - scores[-1] > 50
+
+
+@given(
+    component=st.sampled_from(sorted(WEIGHTS)),
+    scores=st.fixed_dictionaries({name: st.floats(0, 100) for name in WEIGHTS}),
+    better=st.floats(0, 100),
+)
+def test_a_better_component_never_makes_the_score_worse(
+    component: str, scores: dict[str, float], better: float
+) -> None:
+    before, after = FaceQuality(scores), FaceQuality(scores | {component: max(better, scores[component])})
+    assert 0 <= before.unified <= after.unified <= 100 + 1e-9
+
+
+def test_weights_are_shares() -> None:
+    assert sum(WEIGHTS.values()) == pytest.approx(1)
+    assert min(WEIGHTS.values()) > 0
