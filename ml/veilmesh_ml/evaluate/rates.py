@@ -47,12 +47,6 @@ class Rate:
         value = self.value if self.trials else None
         return {"count": self.count, "trials": self.trials, "rate": value, "low": low, "high": high}
 
-    def __str__(self) -> str:
-        if not self.trials:
-            return "no trial"
-        low, high = self.interval
-        return f"{self.value:.2%} ({self.count:,} of {self.trials:,}; {low:.2%} to {high:.2%})"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetCurve:

@@ -183,6 +183,13 @@ def _network(err: Exception) -> Failure | None:
 
 
 def _faces(err: Exception) -> Failure | None:
+    if isinstance(err, ModuleNotFoundError) and err.name in {"sklearn", "matplotlib"}:
+        return Failure(
+            ExitCode.FAILED,
+            "EVALUATE_MISSING",
+            f"what evaluations need is not installed ({err.name} is missing)",
+            "install it with: pip install 'veilmesh[evaluate]'",
+        )
     if isinstance(err, ModuleNotFoundError) and err.name in {"numpy", "cv2", "dlib", "PIL", "skimage"}:
         return Failure(
             ExitCode.FAILED,

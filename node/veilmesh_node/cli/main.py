@@ -10,6 +10,7 @@ from veilmesh_node.cli import (
     audit,
     bench,
     demo,
+    evaluate,
     identify,
     network,
     node,
@@ -51,6 +52,7 @@ app.add_typer(receipt.app, name="receipt")
 app.add_typer(unseal.app, name="unseal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,254 @@
+"""`veilmesh evaluate`: how good recognition and anonymization are, counted on photos you name.
+
+The photos are read and nothing of them is sent anywhere. A report is written, and beside it what is needed to
+go on after a stop.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from veilmesh_node.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from veilmesh_ml.evaluate.anonymizers import AnonymizersResult
+    from veilmesh_ml.evaluate.permutation import PermutationResult
+    from veilmesh_ml.evaluate.verification import Verification
+
+app = typer.Typer(no_args_is_help=True, help="Measure recognition and anonymizers on photos.")
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure recognition and anonymizers on photos."""
+
+
+@app.command()
+def verification(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="A folder like LFW's: pairs.txt and NAME/NAME_0001.jpg.",
+        ),
+    ],
+    report_folder: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
+    ] = Path("evaluation"),
+    fmr: Annotated[
+        float,
+        typer.Option(min=1e-6, max=0.5, help="False match rate that the policy's threshold is set for."),
+    ] = 1e-3,
+    engine: Annotated[str, typer.Option(help="fast, or reference: dlib itself.")] = "fast",
+    as_json: JsonOption = False,
+) -> None:
+    """Judge recognition on LFW's pairs, and set a policy's threshold from a false match rate.
+
+    Features are kept in REPORT_DIR/samples.sqlite, so a second run is quick: delete it with the photos.
+    """
+    from veilmesh_ml import load_engine
+    from veilmesh_ml.evaluate.report import write_report
+    from veilmesh_ml.evaluate.sample_cache import SampleCache
+    from veilmesh_ml.evaluate.samples import method_of
+    from veilmesh_ml.evaluate.verification import verify_protocol
+    from veilmesh_ml.evaluate.verification_report import verification_report
+
+    from veilmesh_node.cli import output
+
+    judged = load_engine(engine)
+    with (
+        SampleCache(report_folder / "samples.sqlite", method_of(judged)) as kept,
+        progress_bar("photos") as on_progress,
+    ):
+        found = verify_protocol(judged, data, kept, fmr, on_progress)
+    report = verification_report(found)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_verification(found, page), as_json=as_json)
+
+
+@app.command()
+def anonymizers(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg itself.",
+        ),
+    ],
+    report_folder: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
+    ] = Path("evaluation"),
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with commas between them; cluster has two modes: cluster-natural, cluster-strict."
+        ),
+    ] = None,
+    attackers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--attacker",
+            exists=True,
+            dir_okay=False,
+            help="An ONNX encoder that judges too, with its description (.toml) beside it; may be repeated.",
+        ),
+    ] = None,
+    people: Annotated[
+        int, typer.Option(min=2, help="How many are judged; the full evaluation takes about an hour.")
+    ] = 250,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack every anonymizer: re-identify, restore, average, link, learn; and measure what use is left.
+
+    What was measured is kept in REPORT_DIR/anonymizers-cache, so a run that was stopped goes on: delete it
+    with the photos.
+    """
+    from veilmesh_ml.evaluate.anonymizers import METHODS, Settings, evaluate_anonymizers
+    from veilmesh_ml.evaluate.anonymizers_report import anonymizers_report
+    from veilmesh_ml.evaluate.report import write_report
+
+    from veilmesh_node.cli import output
+
+    settings = Settings(
+        data=data,
+        cache=report_folder / "anonymizers-cache",
+        methods=tuple(METHODS) if methods is None else tuple(methods.split(",")),
+        attackers=tuple(attackers or ()),
+        people=people,
+    )
+    with staged_progress() as on_progress:
+        found = evaluate_anonymizers(settings, on_progress)
+    report = anonymizers_report(found)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_anonymizers(found, page), as_json=as_json)
+
+
+@app.command()
+def permutation(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="A folder with lfw/NAME/*.jpg, orl/NAME/*.pgm, or both.",
+        ),
+    ],
+    report_folder: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
+    ] = Path("evaluation"),
+    photos: Annotated[int, typer.Option(min=4, help="Photos of each collection, evenly chosen.")] = 400,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat the published table of pixel permutation: likeness, detection and quality, beside its baselines.
+
+    What was measured is kept in REPORT_DIR/permutation-cache: delete it with the photos.
+    """
+    from veilmesh_ml.evaluate.permutation import evaluate_permutation
+    from veilmesh_ml.evaluate.permutation_report import permutation_report
+    from veilmesh_ml.evaluate.report import write_report
+
+    from veilmesh_node.cli import output
+
+    with staged_progress() as on_progress:
+        found = evaluate_permutation(data, report_folder / "permutation-cache", on_progress, photos)
+    report = permutation_report(found)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_permutation(found, page), as_json=as_json)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how much of `what` is done and how long the rest takes, on stderr, where that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from veilmesh_node.cli import output
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def staged_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show which stage is under way and how much of it is done, on stderr, where that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from veilmesh_node.cli import output
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
+    ) as bar:
+        task = bar.add_task("loading", total=None)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+def _show_verification(found: "Verification", page: Path) -> None:
+    from veilmesh_ml.evaluate.verification_report import told
+
+    from veilmesh_node.cli import output
+
+    rows = [
+        (
+            method.name,
+            f"{method.accuracy.mean:.2%} ± {method.accuracy.standard_error:.2%}",
+            "" if method.at_dlibs is None else f"{method.at_dlibs.accuracy.value:.2%}",
+            *(f"{at.tpr.value:.2%}" for at in method.all_at_fmr),
+        )
+        for method in found.methods
+    ]
+    rates = [f"TPR at FMR {at.wished_fmr:g}" for at in found.methods[0].all_at_fmr]
+    failures = told(found.failure_to_acquire)
+    title = f"{found.pairs:,} pairs of {found.photos:,} photos; failures to acquire: {failures}"
+    output.table(title, ("method", "accuracy", "at 0.6", *rates), rows)
+    policy = found.policy
+    output.results.print(
+        f"\nFor FMR {policy.wished_fmr:g}: threshold_micro = {policy.threshold_micro}\n"
+        f"FNMR there: {told(policy.fnmr)}\n"
+        "Put that into the terms that `veilmesh policy show --json` gives, then:\n"
+        "  veilmesh policy propose terms.json\n"
+        f"Report: {page}",
+        markup=False,
+    )
+
+
+def _show_anonymizers(found: "AnonymizersResult", page: Path) -> None:
+    from veilmesh_ml.evaluate.anonymizers_report import failing, summary_rows
+
+    from veilmesh_node.cli import output
+
+    trials = found.trials
+    output.table(
+        f"TPR at FMR 0.001, threshold recalibrated: {len(trials.sought)} people judged, "
+        f"{len(trials.sought) + len(trials.others):,} searched",
+        *summary_rows(found),
+    )
+    failed = failing(found)
+    output.results.print(
+        f"\nThese fail: {', '.join(failed) if failed else 'none that could be shown here'}\nReport: {page}",
+        markup=False,
+    )
+
+
+def _show_permutation(found: "PermutationResult", page: Path) -> None:
+    from veilmesh_ml.evaluate.permutation_report import COLUMNS, table_rows
+
+    from veilmesh_node.cli import output
+
+    for name, rate in found.photos.items():
+        output.table(f"{name}: {rate.count} pictures", COLUMNS, table_rows(found, name))
+    output.results.print(f"Report: {page}", markup=False)
