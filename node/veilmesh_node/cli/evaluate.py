@@ -80,7 +80,7 @@ def anonymizers(
             "--data",
             exists=True,
             file_okay=False,
-            help="A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg itself.",
+            help="A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg.",
         ),
     ],
     report_folder: Annotated[
