@@ -157,7 +157,10 @@ def header_hash(header: BlockHeader) -> bytes:
 
 
 def data_hash(entries: Iterable[bytes]) -> bytes:
-    return sha256(b"".join(entries)).digest()
+    digest = sha256()
+    for entry in entries:
+        digest.update(entry)
+    return digest.digest()
 
 
 def orderer_signature_message(metadata_value: bytes, signature_header: bytes, header: BlockHeader) -> bytes:

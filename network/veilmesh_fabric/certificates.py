@@ -9,7 +9,7 @@ caller names the moment at which every certificate of the chain must be valid.
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
@@ -76,12 +76,20 @@ class CertificateChain:
     """A leaf and its issuers up to a root: `certificates[0]` is the leaf."""
 
     certificates: tuple[Certificate, ...]
+    not_before: datetime = field(init=False)  # of them all
+    not_after: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "not_before", max(each.not_before for each in self.certificates))
+        object.__setattr__(self, "not_after", min(each.not_after for each in self.certificates))
 
     @property
     def certifiers_identifier(self) -> bytes:
         return certifiers_identifier(self.certificates[1:])
 
     def require_valid_at(self, at: datetime) -> None:
+        if self.not_before <= at <= self.not_after:
+            return
         for certificate in self.certificates:
             if at < certificate.not_before:
                 raise IdentityError(

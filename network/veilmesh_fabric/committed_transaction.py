@@ -22,7 +22,7 @@ what was wrong. So a malformed transaction is no reason to reject its block: it 
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import (
@@ -48,8 +48,7 @@ class Defect:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionHeader:
+class TransactionHeader(NamedTuple):
     type: int  # common.HeaderType
     channel_id: str
     tx_id: str
@@ -65,22 +64,19 @@ class TransactionHeader:
         return sha256(self.nonce + self.creator).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Endorsement:
+class Endorsement(NamedTuple):
     endorser: bytes  # SerializedIdentity
     signature: bytes  # over proposal_response_payload || endorser
 
 
-@dataclass(frozen=True, slots=True)
-class ChaincodeEvent:
+class ChaincodeEvent(NamedTuple):
     chaincode: str
     tx_id: str
     name: str
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Endorsed:
+class Endorsed(NamedTuple):
     """The endorsed part of a transaction: what was proposed, answered and signed."""
 
     proposal_hash: bytes  # as the endorsers state it
@@ -90,8 +86,7 @@ class Endorsed:
     endorsements: tuple[Endorsement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChaincodeAction:
+class ChaincodeAction(NamedTuple):
     """What the chaincode did, the same for every endorser."""
 
     chaincode: str
@@ -102,8 +97,7 @@ class ChaincodeAction:
     results: ReadWriteSet
 
 
-@dataclass(frozen=True, slots=True)
-class CommittedTransaction:
+class CommittedTransaction(NamedTuple):
     payload: bytes  # what the creator signed
     signature: bytes
     header: TransactionHeader | None  # None with a defect in the header or before it
@@ -154,11 +148,13 @@ def decode_transaction(data: bytes) -> CommittedTransaction:
         envelope = _read(transaction_pb2.INVALID_OTHER_REASON, common_pb2.Envelope, data, "envelope")
         payload, signature = envelope.payload, envelope.signature
         content = _read(transaction_pb2.BAD_PAYLOAD, common_pb2.Payload, payload, "payload")
-        header = _header(content)
+        headers = content.header
+        signature_header = headers.signature_header
+        header = _header(headers.channel_header, signature_header)
         if header.type == common_pb2.CONFIG:
             config = content.data
         elif header.type == common_pb2.ENDORSER_TRANSACTION:
-            endorsed, response = _endorsed(header, content.data)
+            endorsed, response = _endorsed(header, signature_header, content.data)
             action = _action(header, response)
         else:
             defect = Defect(transaction_pb2.UNSUPPORTED_TX_PAYLOAD, f"type {header.type} is never committed")
@@ -177,56 +173,57 @@ def _read(code: int, message_type: Any, data: bytes, what: str) -> Any:
 _COMMITTED_TYPES = {common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG_UPDATE, common_pb2.CONFIG}
 
 
-def _header(content: Any) -> TransactionHeader:
+def _header(channel_header: bytes, signature_header: bytes) -> TransactionHeader:
     bad = transaction_pb2.BAD_COMMON_HEADER
-    channel = _read(bad, common_pb2.ChannelHeader, content.header.channel_header, "channel header")
-    signer = _read(bad, common_pb2.SignatureHeader, content.header.signature_header, "signature header")
-    if channel.type not in _COMMITTED_TYPES:
-        raise _Found(bad, f"header type {channel.type} is not a transaction's")
+    channel = _read(bad, common_pb2.ChannelHeader, channel_header, "channel header")
+    signer = _read(bad, common_pb2.SignatureHeader, signature_header, "signature header")
+    kind, nonce, creator = channel.type, signer.nonce, signer.creator
+    if kind not in _COMMITTED_TYPES:
+        raise _Found(bad, f"header type {kind} is not a transaction's")
     if channel.epoch != 0:
         raise _Found(bad, f"epoch is {channel.epoch}, not 0")
-    if channel.type != common_pb2.CONFIG and not (signer.nonce and signer.creator):  # block 0 has no creator
+    if kind != common_pb2.CONFIG and not (nonce and creator):  # block 0 has no creator
         raise _Found(bad, "signature header has no nonce or no creator")
     try:
         timestamp = decode_time(channel.timestamp, "timestamp")
     except DecodeError as err:
         raise _Found(bad, str(err)) from err
     return TransactionHeader(
-        type=channel.type,
+        type=kind,
         channel_id=channel.channel_id,
         tx_id=channel.tx_id,
         timestamp=timestamp,
-        creator=signer.creator,
-        nonce=signer.nonce,
+        creator=creator,
+        nonce=nonce,
         extension=channel.extension,
-        channel_header=content.header.channel_header,
+        channel_header=channel_header,
     )
 
 
-def _endorsed(header: TransactionHeader, data: bytes) -> tuple[Endorsed, Any]:
+def _endorsed(header: TransactionHeader, signature_header: bytes, data: bytes) -> tuple[Endorsed, Any]:
     """Return the endorsed part and the `ProposalResponsePayload` message, unread."""
     bad = transaction_pb2.INVALID_ENDORSER_TRANSACTION
-    transaction = _read(bad, transaction_pb2.Transaction, data, "transaction")
-    if len(transaction.actions) != 1:
-        raise _Found(bad, f"transaction has {len(transaction.actions)} actions, not one")
-    action_header, action_payload = transaction.actions[0].header, transaction.actions[0].payload
-    signer = _read(bad, common_pb2.SignatureHeader, action_header, "action's signature header")
-    if not signer.nonce or not signer.creator:
-        raise _Found(bad, "action's signature header has no nonce or no creator")
-    payload = _read(bad, transaction_pb2.ChaincodeActionPayload, action_payload, "chaincode action payload")
-    response_bytes = payload.action.proposal_response_payload
+    actions = _read(bad, transaction_pb2.Transaction, data, "transaction").actions[:]
+    if len(actions) != 1:
+        raise _Found(bad, f"transaction has {len(actions)} actions, not one")
+    (first,) = actions
+    action_header = first.header
+    if action_header != signature_header:  # the same in every transaction that Fabric's clients make
+        signer = _read(bad, common_pb2.SignatureHeader, action_header, "action's signature header")
+        if not signer.nonce or not signer.creator:
+            raise _Found(bad, "action's signature header has no nonce or no creator")
+    payload = _read(bad, transaction_pb2.ChaincodeActionPayload, first.payload, "chaincode action payload")
+    proposed, action = payload.chaincode_proposal_payload, payload.action
+    response_bytes = action.proposal_response_payload
     response = _read(
         bad, proposal_response_pb2.ProposalResponsePayload, response_bytes, "proposal response payload"
     )
-    proposed = payload.chaincode_proposal_payload
     endorsed = Endorsed(
         proposal_hash=response.proposal_hash,
         computed_proposal_hash=sha256(header.channel_header + action_header + proposed).digest(),
         proposal_payload=proposed,
         proposal_response_payload=response_bytes,
-        endorsements=tuple(
-            Endorsement(each.endorser, each.signature) for each in payload.action.endorsements
-        ),
+        endorsements=tuple([Endorsement(each.endorser, each.signature) for each in action.endorsements[:]]),
     )
     return endorsed, response
 
@@ -250,24 +247,19 @@ def _action(header: TransactionHeader, response: Any) -> ChaincodeAction:
         raise _Found(transaction_pb2.BAD_RWSET, str(err)) from err
     if not extension.HasField("chaincode_id") or not action.HasField("chaincode_id"):
         raise _Found(transaction_pb2.INVALID_OTHER_REASON, "header extension or action names no chaincode")
-    name, version = action.chaincode_id.name, action.chaincode_id.version
-    if not name or name != extension.chaincode_id.name or not version:
+    chaincode, proposed_to = action.chaincode_id, extension.chaincode_id.name
+    name, version = chaincode.name, chaincode.version
+    if not name or name != proposed_to or not version:
         raise _Found(
             transaction_pb2.INVALID_CHAINCODE,
-            f"chaincode {name!r} {version!r} answered a proposal for {extension.chaincode_id.name!r}",
+            f"chaincode {name!r} {version!r} answered a proposal for {proposed_to!r}",
         )
     event = _event(action.events, name)
     namespaces = [part.namespace for part in results.namespaces]
     if len(set(namespaces)) != len(namespaces):
         raise _Found(transaction_pb2.ILLEGAL_WRITESET, f"a namespace occurs twice among {namespaces}")
-    return ChaincodeAction(
-        chaincode=name,
-        version=version,
-        response_status=action.response.status,
-        response_payload=action.response.payload,
-        event=event,
-        results=results,
-    )
+    answer = action.response
+    return ChaincodeAction(name, version, answer.status, answer.payload, event, results)
 
 
 def _event(data: bytes, chaincode: str) -> ChaincodeEvent | None:

@@ -15,9 +15,10 @@ Source: Fabric v3.1 `core/common/validation/statebased/{validator_keylevel,v20,v
 `core/committer/txvalidator/v20/plugindispatcher/dispatcher.go`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 from fabric_protos.peer import transaction_pb2
 
@@ -54,6 +55,10 @@ class _Guards:
 
     policy: Policy
     collections: Mapping[str, Collection] = field(default_factory=dict)
+
+
+_Guarded: TypeAlias = StateKey | tuple[str, str] | str
+"""What a policy guards: a key, a chaincode's collection, or a chaincode."""
 
 
 class EndorsementPolicies:
@@ -95,10 +100,9 @@ class EndorsementPolicies:
                 write; this transaction's are added for each chaincode it is sufficiently endorsed for.
         """
         failure = None
-        parts = {part.namespace: part for part in action.results.namespaces if part.writes_anything}
-        names = sorted({action.chaincode, *parts})
-        for name in names:
-            part = parts.get(name)
+        parts: dict[str, NamespaceReadWriteSet | None] = {action.chaincode: None}
+        parts.update((part.namespace, part) for part in action.results.namespaces if part.writes_anything)
+        for name, part in sorted(parts.items()):
             found = self._namespace_failure(name, part, endorsers, changed_in_block)
             if found is None and part is not None:
                 changed_in_block.update(_metadata_keys(part))
@@ -115,38 +119,37 @@ class EndorsementPolicies:
         guards = self._guards_of(name)
         if isinstance(guards, EndorsementFailure):
             return guards
-        policies: dict[Policy, str] = {}
+        policies: dict[Policy, _Guarded] = {}
         for key in _written_keys(part) if part else ():
-            policy, what = self._policy_of_key(key, guards, changed_in_block)
-            policies[policy] = what
+            policy, guarded = self._policy_of_key(key, guards, changed_in_block)
+            policies[policy] = guarded
         if not policies:
-            policies[guards.policy] = f"chaincode {name}"
-        for policy, what in policies.items():
+            policies[guards.policy] = name
+        for policy, guarded in policies.items():
             if not self._satisfied(policy, endorsers):
                 said = ", ".join(map(str, endorsers)) or "nobody"
                 return EndorsementFailure(
                     transaction_pb2.ENDORSEMENT_POLICY_FAILURE,
                     Rule.ENDORSEMENT,
-                    f"endorsement policy of {what} wants {policy}, and {said} endorsed",
+                    f"endorsement policy of {_named(guarded)} wants {policy}, and {said} endorsed",
                 )
         return None
 
     def _policy_of_key(
         self, key: StateKey, guards: _Guards, changed_in_block: set[StateKey]
-    ) -> tuple[Policy, str]:
+    ) -> tuple[Policy, _Guarded]:
         """Return the policy a written key falls under, and what it is the policy of."""
         if key in changed_in_block:
-            changed = NoSuchPolicy("its metadata changed earlier in this block")
-            return changed, f"key {key.key!r} of {key.namespace}"
+            return NoSuchPolicy("its metadata changed earlier in this block"), key
         entry = self._state.get(key)
-        own = entry.metadata.get(VALIDATION_PARAMETER, b"") if entry else b""
+        own = entry.metadata.get(VALIDATION_PARAMETER) if entry else None
         if own:
-            return _readable(self._signature_policy, own), f"key {key.key!r} of {key.namespace}"
+            return _readable(self._signature_policy, own), key
         if key.collection:
             policy = self._collection_policy(key, guards)
             if policy is not None:
-                return policy, f"collection {key.collection} of {key.namespace}"
-        return guards.policy, f"chaincode {key.namespace}"
+                return policy, (key.namespace, key.collection)
+        return guards.policy, key.namespace
 
     def _collection_policy(self, key: StateKey, guards: _Guards) -> Policy | None:
         implicit = implicit_collection_policy(self._config, key.collection)
@@ -193,6 +196,16 @@ def _satisfied(policy: Policy, endorsers: tuple[Identity, ...]) -> bool:
     return policy.satisfied_by(endorsers)
 
 
+def _named(guarded: _Guarded) -> str:
+    match guarded:
+        case StateKey(namespace, _, key):
+            return f"key {key!r} of {namespace}"
+        case (namespace, collection):
+            return f"collection {collection} of {namespace}"
+        case _:
+            return f"chaincode {guarded}"
+
+
 def _not_defined(reason: str) -> EndorsementFailure:
     return EndorsementFailure(transaction_pb2.INVALID_CHAINCODE, Rule.CHAINCODE, reason)
 
@@ -204,18 +217,18 @@ def _readable(read: Callable[[bytes], Policy], data: bytes) -> Policy:
         return NoSuchPolicy(str(err))
 
 
-def _written_keys(part: NamespaceReadWriteSet) -> Iterator[StateKey]:
-    for write in part.writes:
-        yield StateKey(part.namespace, "", write.key)
+def _written_keys(part: NamespaceReadWriteSet) -> list[StateKey]:
+    keys = [StateKey(part.namespace, "", write.key) for write in part.writes]
     for collection in part.collections:
-        for hashed in collection.writes:
-            yield StateKey(part.namespace, collection.name, hashed.key_hash)
-    yield from _metadata_keys(part)
+        keys += [StateKey(part.namespace, collection.name, hashed.key_hash) for hashed in collection.writes]
+    return keys + _metadata_keys(part)
 
 
-def _metadata_keys(part: NamespaceReadWriteSet) -> Iterator[StateKey]:
-    for write in part.metadata_writes:
-        yield StateKey(part.namespace, "", write.key)
+def _metadata_keys(part: NamespaceReadWriteSet) -> list[StateKey]:
+    keys = [StateKey(part.namespace, "", write.key) for write in part.metadata_writes]
     for collection in part.collections:
-        for hashed in collection.metadata_writes:
-            yield StateKey(part.namespace, collection.name, hashed.key_hash)
+        keys += [
+            StateKey(part.namespace, collection.name, hashed.key_hash)
+            for hashed in collection.metadata_writes
+        ]
+    return keys

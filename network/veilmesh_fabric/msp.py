@@ -16,7 +16,7 @@ Source: Fabric v3.1 `msp/mspimpl.go`, `mspimplsetup.go`, `mspimplvalidate.go` (M
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -59,11 +59,11 @@ class Identity:
     certificate: Certificate
     certifiers_identifier: bytes
     roles: frozenset[Role]
+    key: tuple[str, str] = field(init=False)
+    """What makes two identities the same one, however they are encoded or signed."""
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes two identities the same one, however they are encoded or signed."""
-        return self.msp_id, self.certificate.fingerprint
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.msp_id, self.certificate.fingerprint))
 
     @property
     def public_key(self) -> PublicKey:
@@ -172,9 +172,9 @@ class Msp:
             "orderer_ou_identifier": Role.ORDERER,
         }
         units = {}
-        for field, role in fields.items():
-            if config.fabric_node_ous.HasField(field):
-                unit = getattr(config.fabric_node_ous, field)
+        for name_of_field, role in fields.items():
+            if config.fabric_node_ous.HasField(name_of_field):
+                unit = getattr(config.fabric_node_ous, name_of_field)
                 certifiers = self._certifiers(unit.certificate) if unit.certificate else None
                 name = unit.organizational_unit_identifier
                 units[name] = _NodeUnit(name, role, certifiers)

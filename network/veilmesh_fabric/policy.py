@@ -13,6 +13,7 @@ Three kinds occur in Fabric:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 from fabric_protos.common import policies_pb2
@@ -28,6 +29,8 @@ BLOCK_VALIDATION_POLICY = "/Channel/Orderer/BlockValidation"
 CHANNEL_WRITERS_POLICY = "/Channel/Writers"
 APPLICATION_WRITERS_POLICY = "/Channel/Application/Writers"
 APPLICATION_READERS_POLICY = "/Channel/Application/Readers"
+
+_REMEMBERED_DECISIONS = 4096
 
 
 class Policy(Protocol):
@@ -166,6 +169,7 @@ class PolicyManager:
         self._policies: dict[str, Policy] = {
             name: self._read(name, group.policies[name].policy) for name in sorted(group.policies)
         }
+        self._satisfied = lru_cache(_REMEMBERED_DECISIONS)(self._decide)
 
     def policy(self, path: str) -> Policy:
         """Return the policy at an absolute path, as "/Channel/Orderer/Writers", or at one below here."""
@@ -177,6 +181,10 @@ class PolicyManager:
         if rest:
             return self._groups[group].policy(rest) if group in self._groups else NoSuchPolicy(path)
         return self._policies.get(path, NoSuchPolicy(f"{self.path}/{path}"))
+
+    def satisfied(self, path: str, identities: tuple[Identity, ...]) -> bool:
+        """Whether `identities` satisfy the policy at a path, as `Policy.satisfied_by`; remembered."""
+        return self._satisfied(path, identities)
 
     def group(self, names: Sequence[str]) -> "PolicyManager | None":
         """Return the manager of the group that many levels below, or None where there is no such group."""
@@ -198,6 +206,9 @@ class PolicyManager:
         if kind == "channel_config_policy_reference":
             return self.policy(message.channel_config_policy_reference)
         raise DecodeError("application policy holds neither a signature policy nor a reference")
+
+    def _decide(self, path: str, identities: tuple[Identity, ...]) -> bool:
+        return self.policy(path).satisfied_by(identities)
 
     def _read(self, name: str, message: Any) -> Policy:
         if message.type == policies_pb2.Policy.SIGNATURE:

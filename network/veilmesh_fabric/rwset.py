@@ -5,8 +5,8 @@ it was read has none. Of private collections a block holds the hashes of keys an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
@@ -28,6 +28,8 @@ __all__ = [
     "Version",
     "Write",
 ]
+
+_SHORT = 100  # bytes; what is so short comes again and again, as the definition that each endorser looks up
 
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"  # metadata entry that holds a key's own endorsement policy
 
@@ -68,8 +70,13 @@ class HashedMetadataWrite(NamedTuple):
     entries: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionHashes:
+_PublicPart: TypeAlias = tuple[
+    tuple[Read, ...], tuple[RangeQuery, ...], tuple[Write, ...], tuple[MetadataWrite, ...]
+]
+"""Reads, range queries, writes and metadata writes of a chaincode's public state."""
+
+
+class CollectionHashes(NamedTuple):
     """One private data collection, as far as everyone may see it."""
 
     name: str
@@ -78,8 +85,7 @@ class CollectionHashes:
     metadata_writes: tuple[HashedMetadataWrite, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceReadWriteSet:
+class NamespaceReadWriteSet(NamedTuple):
     """One chaincode's part."""
 
     namespace: str
@@ -98,8 +104,7 @@ class NamespaceReadWriteSet:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ReadWriteSet:
+class ReadWriteSet(NamedTuple):
     namespaces: tuple[NamespaceReadWriteSet, ...]
 
     @classmethod
@@ -110,21 +115,27 @@ class ReadWriteSet:
             DecodeError: it or a part of it is malformed.
         """
         message = decode(rwset_pb2.TxReadWriteSet, data, "read-write set")
-        return cls(tuple(_namespace(part) for part in message.ns_rwset))
+        return cls(tuple([_namespace(part) for part in message.ns_rwset[:]]))
 
 
 def _namespace(part: Any) -> NamespaceReadWriteSet:
-    message = decode(kv_rwset_pb2.KVRWSet, part.rwset, f"read-write set of {part.namespace}")
-    return NamespaceReadWriteSet(
-        namespace=part.namespace,
-        reads=tuple(Read(read.key, _version(read)) for read in message.reads),
-        range_queries=tuple(_range_query(query) for query in message.range_queries_info),
-        writes=tuple(_write(write) for write in message.writes),
-        metadata_writes=tuple(
-            MetadataWrite(write.key, _entries(write.entries)) for write in message.metadata_writes
-        ),
-        collections=tuple(_collection(collection) for collection in part.collection_hashed_rwset),
+    namespace, data = part.namespace, part.rwset
+    read = _remembered_public_part if len(data) <= _SHORT else _public_part
+    collections = tuple([_collection(collection) for collection in part.collection_hashed_rwset[:]])
+    return NamespaceReadWriteSet(namespace, *read(namespace, data), collections)
+
+
+def _public_part(namespace: str, data: bytes) -> _PublicPart:
+    message = decode(kv_rwset_pb2.KVRWSet, data, f"read-write set of {namespace}")
+    return (
+        tuple([Read(read.key, _version(read)) for read in message.reads[:]]),
+        tuple([_range_query(query) for query in message.range_queries_info[:]]),
+        tuple([_write(write) for write in message.writes[:]]),
+        tuple([MetadataWrite(write.key, _entries(write.entries)) for write in message.metadata_writes[:]]),
     )
+
+
+_remembered_public_part = lru_cache(256)(_public_part)
 
 
 def _collection(part: Any) -> CollectionHashes:
@@ -144,7 +155,8 @@ def _collection(part: Any) -> CollectionHashes:
 def _version(read: Any) -> Version | None:
     if not read.HasField("version"):
         return None
-    return Version(read.version.block_num, read.version.tx_num)
+    version = read.version
+    return Version(version.block_num, version.tx_num)
 
 
 def _write(write: Any) -> Write:

@@ -27,6 +27,7 @@ Source: Fabric v3.1 `core/committer/txvalidator/v20/validator.go`, `plugindispat
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import transaction_pb2
@@ -55,19 +56,21 @@ TAKEN_ON_TRUST = frozenset({transaction_pb2.INVALID_WRITESET})
 where CouchDB refuses such writes (`couchdb.py`); elsewhere the code would hide a valid transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+_VALID: int = transaction_pb2.VALID
+
+
+class Verdict(NamedTuple):
     """What a transaction comes to."""
 
     code: int | None  # TxValidationCode; None: it should never have been ordered, whatever its code
     rule: Rule | None = None  # the one it breaks; None if VALID
     reason: str = ""
     ignored: tuple[str, ...] = ()  # endorsements that do not count, and why
-    organizations: frozenset[str] = frozenset()  # of its creator and endorsers
+    signers: tuple[Identity, ...] = ()  # its creator and those whose endorsements count
 
     @property
     def is_valid(self) -> bool:
-        return bool(self.code == transaction_pb2.VALID)
+        return self.code == _VALID
 
 
 class _Broken(Exception):  # noqa: N818 - carries a verdict to the one place that catches it
@@ -118,7 +121,7 @@ class TransactionJudge:
             header = _readable_header(transaction)
             creator = self._creator(header, holds)
             if transaction.is_config:
-                return Verdict(transaction_pb2.VALID, organizations=frozenset({creator.msp_id}))
+                return Verdict(_VALID, signers=(creator,))
             endorsed = self._endorsed(transaction, header)
             self._require_new_id(transaction)
             action = _readable_action(transaction)
@@ -126,8 +129,7 @@ class TransactionJudge:
             self._require_endorsement(action, endorsers, ignored, changed)
         except _Broken as broken:
             return broken.verdict
-        organizations = frozenset({creator.msp_id, *(endorser.msp_id for endorser in endorsers)})
-        return Verdict(transaction_pb2.VALID, ignored=ignored, organizations=organizations)
+        return Verdict(_VALID, ignored=ignored, signers=(creator, *endorsers))
 
     def _creator(self, header: TransactionHeader, holds: TransactionSignatures) -> Identity:
         if header.channel_id != self.config.channel_id:
@@ -139,8 +141,7 @@ class TransactionJudge:
             raise _Broken(bad, Rule.CREATOR, f"its creator is not acceptable: {err}") from err
         if not holds.creator:
             raise _Broken(bad, Rule.CREATOR_SIGNATURE, f"signature of its creator, {creator}, does not hold")
-        writers = self.config.policies.policy(CHANNEL_WRITERS_POLICY)
-        if not writers.satisfied_by((creator,)):
+        if not self.config.policies.satisfied(CHANNEL_WRITERS_POLICY, (creator,)):
             raise _Broken(None, Rule.WRITERS, f"its creator, {creator}, may not write to the channel")
         return creator
 

@@ -198,7 +198,7 @@ class ChainVerifier:
             else:
                 self._accept_next(block, signatures, self._channel)
         self._last_hash = header_hash(block.header)
-        self._known_ids.update(each.tx_id for each in block.transactions if each.tx_id)
+        self._known_ids.update([each.tx_id for each in block.transactions if each.tx_id])
 
     def require_blocks(self) -> None:
         """Raise a VerificationError if no block came: nothing was verified."""
@@ -215,7 +215,7 @@ class ChainVerifier:
             channel_id=self._channel.config.channel_id if self._channel else "",
             blocks=self._tally.blocks,
             last_header_hash=self._last_hash,
-            transactions=dict(self._tally.transactions),
+            transactions=self._tally.transactions(),
             signatures=self._tally.signatures,
             organizations=frozenset(self._tally.organizations),
             has_commit_hashes=self._has_commit_hashes,
@@ -319,8 +319,8 @@ class ChainVerifier:
             signers[orderer.key] = orderer
         orderers = tuple(signers.values())
         said = ", ".join(map(str, orderers)) or "nobody"
-        policy = config.policies.policy(BLOCK_VALIDATION_POLICY)
-        if not policy.satisfied_by(orderers):
+        if not config.policies.satisfied(BLOCK_VALIDATION_POLICY, orderers):
+            policy = config.policies.policy(BLOCK_VALIDATION_POLICY)
             raise _unsigned(f"block validation policy wants {policy}, and {said} signed")
         if config.orderer.is_byzantine_fault_tolerant:
             consenters = {signature.consenter_id for signature in block.metadata.signatures} - {None}
@@ -395,14 +395,12 @@ def _require_code(transaction: CommittedTransaction, verdict: Verdict, recorded:
 
 
 def _time_of(block: Block, verdicts: Sequence[Verdict], *, before: datetime) -> datetime:
-    return max(
-        (
-            transaction.header.timestamp
-            for transaction, verdict in zip(block.transactions, verdicts, strict=True)
-            if transaction.header and verdict.is_valid
-        ),
-        default=before,
-    )
+    times = [
+        transaction.header.timestamp
+        for transaction, verdict in zip(block.transactions, verdicts, strict=True)
+        if transaction.header and verdict.is_valid
+    ]
+    return max(times, default=before)
 
 
 def _unsigned(message: str) -> VerificationError:

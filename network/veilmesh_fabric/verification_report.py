@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fabric_protos.common import common_pb2
 
 from veilmesh_fabric.block import Block
-from veilmesh_fabric.committed_transaction import TxValidationCode
+from veilmesh_fabric.committed_transaction import CommittedTransaction, TxValidationCode
 from veilmesh_fabric.errors import VerificationError
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.signature_checks import BlockSignatures
@@ -43,7 +43,9 @@ class Tally:
 
     blocks: int = 0
     signatures: int = 0
-    transactions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    codes: Counter[tuple[int | None, int | None]] = field(
+        default_factory=Counter
+    )  # by type, None: unreadable
     organizations: set[str] = field(default_factory=set)
     taken_on_trust: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -58,13 +60,27 @@ class Tally:
         """Count a verified block."""
         self.blocks += 1
         self.signatures += signatures.count
-        self.organizations.update(orderer.msp_id for orderer in orderers)
+        self.organizations.update([orderer.msp_id for orderer in orderers])
         for transaction, verdict in zip(block.transactions, verdicts, strict=True):
-            kind = common_pb2.HeaderType.Name(transaction.header.type) if transaction.header else _UNREADABLE
-            code = TxValidationCode.Name(verdict.code)  # a verdict without a code ended verification
-            self.transactions[kind, code] += 1
-            self.organizations.update(verdict.organizations)
-            where = f"block {block.number}, transaction {transaction.tx_id}"
+            self.codes[transaction.header.type if transaction.header else None, verdict.code] += 1
+            self.organizations.update([signer.msp_id for signer in verdict.signers])
             if verdict.code in TAKEN_ON_TRUST:
-                self.taken_on_trust.append(f"{where}: {code}")
-            self.notes.extend(f"{where}: endorsement ignored: {reason}" for reason in verdict.ignored)
+                self.taken_on_trust.append(
+                    f"{_place(block, transaction)}: {TxValidationCode.Name(verdict.code)}"
+                )
+            for reason in verdict.ignored:
+                self.notes.append(f"{_place(block, transaction)}: endorsement ignored: {reason}")
+
+    def transactions(self) -> Mapping[tuple[str, str], int]:
+        """Return how many there were by the names of type and code."""
+        return {
+            (
+                _UNREADABLE if kind is None else common_pb2.HeaderType.Name(kind),
+                TxValidationCode.Name(code),  # a verdict without a code ended verification
+            ): count
+            for (kind, code), count in self.codes.items()
+        }
+
+
+def _place(block: Block, transaction: CommittedTransaction) -> str:
+    return f"block {block.number}, transaction {transaction.tx_id}"

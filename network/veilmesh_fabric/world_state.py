@@ -169,24 +169,27 @@ class BlockUpdates:
         """
         encoded = []
         namespace = collection = ""
-        for key, entry in sorted((_hashing_order(key), entry) for key, entry in self.entries.items()):
-            fields = [
-                _field(1, b"" if key[0] == namespace else key[0].encode()),
-                _field(2, b"" if (key[0], key[1]) == (namespace, collection) else key[1].encode()),
-                _field(3, key[2]),
-                _DELETED if entry.value is None else b"",
-                _field(5, entry.value or b""),
-                _field(6, b"".join(map(_order_preserving, entry.version))),
-            ]
-            encoded.append(_field(1, b"".join(fields)))
+        in_order = sorted([(_hashing_order(key), entry) for key, entry in self.entries.items()])
+        for key, (value, _, version) in in_order:
+            same_namespace = key[0] == namespace
+            write = b"".join(
+                (
+                    b"" if same_namespace else _field(1, key[0].encode()),
+                    b"" if same_namespace and key[1] == collection else _field(2, key[1].encode()),
+                    _field(3, key[2]),
+                    _DELETED if value is None else _field(5, value),
+                    _field(6, _order_preserving(version.block) + _order_preserving(version.transaction)),
+                )
+            )
+            encoded.append(_field(1, write))
             namespace, collection = key[0], key[1]
         return b"".join(encoded)
 
     def _public_conflict(self, namespace: str, reads: Iterable[Read]) -> ReadConflict | None:
-        for read in reads:
-            reason = self._stale(StateKey(namespace, "", read.key), read.version)
+        for name, version in reads:
+            reason = self._stale(StateKey(namespace, "", name), version)
             if reason:
-                return ReadConflict(phantom=False, reason=f"key {read.key!r} of {namespace} {reason}")
+                return ReadConflict(phantom=False, reason=f"key {name!r} of {namespace} {reason}")
         return None
 
     def _private_conflict(
@@ -295,7 +298,10 @@ _DELETED = b"\x20\x01"  # field 4, true
 
 def _field(number: int, content: bytes) -> bytes:
     """Return a length-delimited protobuf field, nothing for empty content."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content if content else b""
+    size = len(content)
+    if size > 0x7F:
+        return bytes((number << 3 | 2,)) + _varint(size) + content
+    return bytes((number << 3 | 2, size)) + content if content else b""
 
 
 def _varint(number: int) -> bytes:
