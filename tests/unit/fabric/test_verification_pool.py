@@ -80,7 +80,7 @@ def test_same_report(pool: PooledChecks) -> None:
 
 
 def test_a_key_that_still_signs_is_no_member_after_the_update(pool: PooledChecks) -> None:
-    """Which signatures hold is found ahead, but who may sign is decided under each block's own configuration."""
+    """Which signatures hold is found ahead; who may sign is decided under each block's own configuration."""
     blocks = followed_changes()
     message = common_pb2.Block.FromString(blocks[-1])
     message.metadata.metadata[common_pb2.TRANSACTIONS_FILTER] = bytes([VALID])
