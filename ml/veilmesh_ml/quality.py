@@ -37,7 +37,7 @@ MIN_MOUTH_DETAIL = 0.45
 MIN_MOUTH_DETAIL_OFF_COLOUR = 0.75
 OFF_COLOUR = 0.85  # share of the lower face whose colour is not the skin's
 MAX_SMOOTH_SHARE = 0.15
-MIN_INSIDE = 0.85
+MIN_INSIDE = 0.93
 
 # Of the unified score. The fit gave `size` nothing, for sharpness tells what is lost by shrinking; it has the
 # least share so that a face smaller than any of LFW's loses by it all the same.
