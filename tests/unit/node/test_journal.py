@@ -5,12 +5,13 @@ no code of ours handles, and the vault's file is opened anew.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
 import pytest
 from veilmesh_chaincode.records.authentication import AuthenticationStatus, Outcome
-from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
+from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus, Renewal
 from veilmesh_node.domain.receipt import ReceiptDraft
 from veilmesh_node.enrolment import EnrolRequest
 from veilmesh_node.journal import DONE, RETENTION_S, Kind, StepPoint
@@ -108,8 +109,17 @@ async def test_enrol_killed_at_every_step(org1: MemoryNode) -> None:
     assert points == ["enrol:started:after", *expected, ""]
 
 
+async def found_in(node: MemoryNode, person: str) -> list[str]:
+    """Whom a search for a person finds, by the names given at enrolment."""
+    (face,) = (await node.node.identification.identify(photo(person))).faces
+    return [] if face.match is None else [face.match.label]
+
+
 async def test_update_killed_at_every_step(org1: MemoryNode) -> None:
-    reference_id = (await enrol(org1, "ada")).reference_id
+    request = replace(enrol_request(photo("ada")), label="Ada")
+    reference_id = (await org1.node.enrolment.enrol(request)).reference.reference_id
+    enrolled = org1.vault.recall(reference_id)
+    assert enrolled is not None
     for number in count():
         before = await org1.ledger.reference(reference_id)
         request = enrol_request(photo("ada", number + 2), key=str(number))
@@ -119,6 +129,11 @@ async def test_update_killed_at_every_step(org1: MemoryNode) -> None:
         assert after.version == before.version + 1, f"doubled or lost at {point}"
         assert list(org1.content.ids()) == [after.surrogate_cid]
         assert [each.version for each in org1.vault.stored()] == [after.version]
+        assert after.renewal is Renewal.COMPARED
+        recalled = org1.vault.recall(reference_id)
+        assert recalled is not None
+        assert recalled.lineage.origin.dissimilarity(enrolled.lineage.origin) < 1e-12
+        assert await found_in(org1, "ada") == ["Ada"]
         if not point:
             break
     assert number == 13
@@ -151,6 +166,7 @@ async def test_erase_killed_at_every_step(org1: MemoryNode) -> None:
         assert erased.status is ReferenceStatus.ERASED, point
         assert list(org1.vault.stored()) == []
         assert list(org1.content.ids()) == []
+        assert await found_in(org1, "ada") == []
         if not point:
             break
     assert number == 9
