@@ -196,8 +196,8 @@ def _people_section(result: AnonymizersResult) -> Section:
     text = (
         f"{len(trials.sought):,} people from S to Z are judged, whom no method was fitted on: "
         f"{len(trials.probes):,} photos of theirs are anonymized, other originals of theirs are compared, "
-        f"and a gallery of {len(trials.sought) + len(trials.others):,} people is searched. Attackers learn from "
-        f"{len(trials.training):,} outputs of people from A to R that they made themselves. "
+        f"and a gallery of {len(trials.sought) + len(trials.others):,} people is searched. Attackers learn "
+        f"from {len(trials.training):,} outputs of people from A to R that they made themselves. "
         f"{result.people_known} people have enough photos for the attacker with labelled outputs. "
         f"In {result.without_face} of {len(trials.photos):,} photos no face was found; they take no part.\n\n"
         "Several comparisons of one person are not independent: intervals are Wilson's for the effective "
