@@ -2,6 +2,7 @@
 
 | name | what it does to the face | undone by |
 |---|---|---|
+| `cluster` | another face, averaged from many, in the same pose and light | nobody |
 | `blur` | Gaussian blur, as wide as a seventh of the face | nobody |
 | `pixelate` | squares of one colour | nobody |
 | `noise` | keyed Gaussian noise | nobody (it clips) |
@@ -9,7 +10,7 @@
 | `superpixel` | patches that follow edges, each of one colour | nobody |
 | `permute` | keyed permutation of the pixels around eyes, brows, nose and mouth | its key's owner, exactly |
 
-None of these promises that a detector still finds a face.
+`cluster` alone promises that a detector still finds a face.
 
 "Is it anonymous?" is not answered here: the release gate (`veilmesh_ml.gate`) tries to break every result.
 """
@@ -24,6 +25,7 @@ from veilmesh_ml.errors import ParameterError, UnknownNameError
 __all__ = ["ANONYMIZER_NAMES", "AnonymizedImage", "Anonymizer", "ChangedArea", "load_anonymizer"]
 
 _CLASS_OF_NAME: Final = {
+    "cluster": "Cluster",
     "blur": "Blur",
     "pixelate": "Pixelate",
     "noise": "Noise",

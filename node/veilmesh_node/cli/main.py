@@ -18,6 +18,7 @@ from veilmesh_node.cli import (
     receipt,
     references,
     registry,
+    train,
     unseal,
     verify,
 )
@@ -53,6 +54,7 @@ app.add_typer(unseal.app, name="unseal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(train.app, name="train")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,121 @@
+"""Which pixels before a face are not skin: hair, hats, microphones. They stay in the picture.
+
+Decided per pixel from the photo itself: what the skin looks like is learnt from cheeks, nose and chin (its
+colour, and how its lightness falls off across the face); what differs clearly, lies where hair may be
+(forehead and rim) or covers a good part of the face, and reaches in from outside, is kept. The edge follows
+the photo's own edges (guided filter, He et al. 2013).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.surrogate.geometry import Plane
+
+Lab = NDArray[np.float32]  # (height, width, 3), as OpenCV scales it for uint8: 0 to 255
+
+MOST_SAMPLES: Final = 1000  # of skin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SkinModel:
+    """Colour of this face's skin at every pixel, and how far skin strays from it.
+
+    Attributes:
+        expected: float32 (height, width, 3): lightness an affine function of the place, colour constant.
+        spread: (3,), standard deviations.
+    """
+
+    expected: Lab
+    spread: NDArray[np.float32]
+
+    def unlikeness(self, lab: Lab) -> Plane:
+        """Return how many standard deviations each pixel is off; lighter counts half: highlights are skin."""
+        off = (lab - self.expected) / self.spread
+        off[..., 0] = np.where(off[..., 0] > 0, off[..., 0] * 0.5, off[..., 0])
+        return np.asarray(np.sqrt((off**2).sum(axis=2)), dtype=np.float32)
+
+
+def learn_skin(lab: Lab, skin: NDArray[np.bool_]) -> SkinModel:
+    """Fit to the pixels that should be skin; twice, the second time without those that are not.
+
+    Args:
+        lab: the photo.
+        skin: where cheeks, nose and chin are; at least a dozen pixels.
+    """
+    rows, columns = np.nonzero(skin)
+    step = max(1, len(rows) // MOST_SAMPLES)
+    rows, columns = rows[::step], columns[::step]
+    values = lab[rows, columns]
+    height, width = skin.shape
+    places = np.column_stack([np.ones(len(rows)), columns / width - 0.5, rows / height - 0.5])
+    good = np.ones(len(rows), dtype=np.bool_)
+    plane, spread = np.zeros(3), np.ones(3, dtype=np.float32)
+    colour = np.median(values[:, 1:], axis=0)
+    for _ in range(2):
+        chosen = places[good]
+        plane = np.linalg.solve(chosen.T @ chosen + 1e-3 * np.eye(3), chosen.T @ values[good, 0])
+        residual = np.column_stack([values[:, 0] - places @ plane, values[:, 1:] - colour])
+        spread = 1.4826 * np.median(np.abs(residual - np.median(residual, axis=0)), axis=0)
+        spread = np.clip(spread, (9, 3.5, 3.5), (26, 9, 9)).astype(np.float32)
+        good = (np.abs(residual) < 2.5 * spread).all(axis=1)
+        if good.sum() < 12:
+            break
+        colour = np.median(values[good, 1:], axis=0)
+    across, down = np.arange(width) / width - 0.5, (np.arange(height) / height - 0.5)[:, np.newaxis]
+    # the fall-off is not carried on without end into the forehead
+    light = plane[0] + np.clip(plane[1], -90, 90) * across + np.clip(plane[2], -60, 60) * down
+    expected = np.empty((height, width, 3), dtype=np.float32)
+    expected[..., 0] = light
+    expected[..., 1:] = colour
+    return SkinModel(expected, spread)
+
+
+def fall_off(light: Plane, skin: NDArray[np.bool_]) -> Plane:
+    """Return how lightness changes across the face: an affine field without its mean over the skin.
+
+    Args:
+        light: lightness.
+        skin: the pixels it is fitted to, least squares; at least a dozen.
+    """
+    height, width = light.shape
+    rows, columns = np.nonzero(skin)
+    places = np.column_stack([columns / width, rows / height])
+    middle = places.mean(axis=0)
+    centred = places - middle
+    values = light[rows, columns]
+    slope = np.linalg.solve(centred.T @ centred + 1e-2 * np.eye(2), centred.T @ (values - values.mean()))
+    across, down = (
+        np.arange(width) / width - middle[0],
+        (np.arange(height) / height - middle[1])[:, np.newaxis],
+    )
+    return np.asarray(np.clip(slope[0] * across + slope[1] * down, -50, 50), dtype=np.float32)
+
+
+def reaching_in(
+    candidate: NDArray[np.bool_], depth_px: Plane, rim_px: float, least_px: int
+) -> NDArray[np.bool_]:
+    """Return the connected parts of `candidate` that touch the rim and have at least so many pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(candidate.astype(np.uint8), connectivity=4)
+    touching = np.zeros(len(stats), dtype=np.bool_)
+    touching[np.unique(labels[candidate & (depth_px <= rim_px)])] = True
+    touching &= stats[:, cv2.CC_STAT_AREA] >= least_px
+    touching[0] = False
+    return np.asarray(touching[labels])
+
+
+def follow_edges(matte: Plane, guide: Plane, radius_px: int, epsilon: float) -> tuple[Plane, Plane]:
+    """Return the guided filter's coefficients: the refined matte is slope * guide + offset."""
+    size = (2 * radius_px + 1, 2 * radius_px + 1)
+    mean_guide, mean_matte = cv2.blur(guide, size), cv2.blur(matte, size)
+    variance = cv2.blur(guide * guide, size) - mean_guide**2
+    covariance = cv2.blur(guide * matte, size) - mean_guide * mean_matte
+    slope = covariance / (variance + epsilon)
+    offset = mean_matte - slope * mean_guide
+    return (
+        np.asarray(cv2.blur(slope, size), dtype=np.float32),
+        np.asarray(cv2.blur(offset, size), dtype=np.float32),
+    )

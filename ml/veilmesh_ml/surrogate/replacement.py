@@ -1,0 +1,316 @@
+"""Replaces one face of a picture by a surrogate.
+
+1. bring the face into the bank's frame; read its attributes; choose a donor with the key;
+2. place the donor's landmarks: pose and expression of the person, identity of nobody (`shape`);
+3. warp the donor there; in strict mode warp the picture around it too, so that the jaw is the donor's;
+4. decide which pixels are not skin and stay (`occlusion`);
+5. match tone, light, sharpness and grain (`blend`), and lay the surrogate in with a narrow feather.
+
+What leaks is, in this order, the person's own pixels at rim and hairline, and the landmarks; hence the whole
+forehead and cheeks are covered, with a narrow feather.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.keystream import derive
+from veilmesh_ml.surrogate.bank import Bank
+from veilmesh_ml.surrogate.blend import (
+    ToneMatch,
+    add_grain,
+    match_sharpness,
+    match_tone,
+    smooth_field,
+    smoothstep,
+)
+from veilmesh_ml.surrogate.choice import choose
+from veilmesh_ml.surrogate.geometry import (
+    ALIGNMENT_WEIGHTS,
+    OUTLINE,
+    Plane,
+    Points,
+    fit_similarity,
+    piecewise_affine,
+    with_forehead,
+)
+from veilmesh_ml.surrogate.occlusion import Lab, fall_off, follow_edges, learn_skin, reaching_in
+
+DECIDED_AT_PX: Final = (
+    160  # width of the face at which pixels are judged; larger faces are scaled down for that
+)
+RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
+FADE: Final = 0.10  # widths of the face: how fast the correction at the rim fades inwards
+RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
+LEAST_SKIN_PX: Final = 50
+# Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
+# lower face something held before it.
+HAIR: Final = 3.0
+OBSTACLE: Final = 5.0
+MOUTH_AND_EYES: Final = (  # upper and lower points that open and close
+    ((50, 51, 52, 61, 62, 63), (58, 57, 56, 67, 66, 65)),
+    ((37, 38), (41, 40)),
+    ((43, 44), (47, 46)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How much of the person stays.
+
+    Attributes:
+        caution: of the shape filter, 1 and more; None takes the donor's shape wholly, but for how far mouth
+            and eyes are open.
+        jaw: whether the jaw becomes the donor's too.
+        feather: width of the transition, in widths of the face.
+        keeps_hair: whether hair and hats over the forehead stay.
+        keeps_obstacles: whether things before the lower face stay.
+    """
+
+    caution: float | None
+    jaw: bool
+    feather: float = 0.04
+    keeps_hair: bool = True
+    keeps_obstacles: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replaced:
+    """A window with a surrogate in it, which pixels it covers, and which donor it is."""
+
+    window: RgbImage
+    covered: NDArray[np.bool_]
+    donor: int
+
+
+def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setting, key: bytes) -> Replaced:
+    """Replace a face.
+
+    Args:
+        window: the face and what is around it, uint8 (height, width, 3).
+        landmarks: float (68, 2) in the window.
+        bank: of donors.
+        setting: how.
+        key: 32 bytes, of this face alone.
+    """
+    points = with_forehead(landmarks)
+    width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
+    donor = choose(bank, _attributes(window, points, bank), key)
+    placed = _placed(landmarks, donor, bank, setting)
+    base = _with_jaw(window, points, placed) if setting.jaw else window
+    noise_key = derive(key, "noise")
+    return Replaced(
+        *_compose(base, placed, width_px, bank=bank, donor=donor, setting=setting, key=noise_key), donor
+    )
+
+
+def _attributes(window: RgbImage, points: Points, bank: Bank) -> NDArray[np.float64]:
+    texture = np.asarray(bank.frame.warp_from(points).pull(window), dtype=np.uint8)
+    texture[~bank.frame.face] = 0
+    return bank.attribute_model.attributes(texture, points[:68], bank.frame)
+
+
+def _placed(landmarks: Points, donor: int, bank: Bank, setting: Setting) -> Points:
+    """Return the surrogate's 77 points in the window."""
+    shape = bank.shapes[donor]
+    onto = fit_similarity(shape, landmarks, ALIGNMENT_WEIGHTS)
+    if setting.caution is None:
+        new = _opened_like(onto.apply(shape), landmarks, onto.matrix[:, 1])
+    else:
+        difference = onto.undo(landmarks) - shape
+        new = onto.apply(shape + bank.shape_model.kept(difference, setting.caution))
+    if setting.jaw:
+        return with_forehead(new)
+    new[:17] = landmarks[:17]
+    return np.concatenate([new, with_forehead(landmarks)[68:]])
+
+
+def _opened_like(new: Points, landmarks: Points, down: NDArray[np.float64]) -> Points:
+    """Open mouth and eyes as far as the person's are."""
+    down = down / max(1e-9, float(np.hypot(*down)))
+    opened = new.copy()
+    for upper, lower in MOUTH_AND_EYES:
+        above, below = list(upper), list(lower)
+        wider = (landmarks[below] - landmarks[above]) - (new[below] - new[above])
+        missing = 0.45 * float(wider.mean(axis=0) @ down) * down
+        opened[above] -= missing
+        opened[below] += missing
+    return opened
+
+
+def _with_jaw(window: RgbImage, points: Points, placed: Points) -> RgbImage:
+    """Warp the surroundings so that the outline of the face becomes the surrogate's."""
+    before, after = points[OUTLINE], placed[OUTLINE]
+    middle = after.mean(axis=0)
+    ring = middle + (after - middle) * RING
+    n = len(OUTLINE)
+    following = np.roll(np.arange(n), -1)
+    strip = np.concatenate(
+        [
+            np.column_stack([np.arange(n), following, np.arange(n) + n]),
+            np.column_stack([following, following + n, np.arange(n) + n]),
+        ]
+    )
+    warp = piecewise_affine(
+        np.concatenate([after, ring]), np.concatenate([before, ring]), strip, *window.shape[:2]
+    )
+    moved = np.asarray(warp.pull(window), dtype=np.uint8)
+    return np.where(warp.inside[..., np.newaxis], moved, window)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """Photo and donor over each other at one resolution.
+
+    Attributes:
+        photo, donor: LAB, the donor warped to its place.
+        inside, skin, features, forehead: where the surrogate is, and which part of it.
+        depth: pixels to the surrogate's outline.
+        width_px: of the face.
+    """
+
+    photo: Lab
+    donor: Lab
+    inside: NDArray[np.bool_]
+    skin: NDArray[np.bool_]
+    features: NDArray[np.bool_]
+    forehead: NDArray[np.bool_]
+    depth: Plane
+    width_px: float
+
+    @property
+    def guide(self) -> Plane:
+        """Lightness, 0 to 1: what the edge of hair follows."""
+        return np.asarray(self.photo[..., 0] / np.float32(255))
+
+
+def _scene(image: RgbImage, placed: Points, width_px: float, bank: Bank, donor: int) -> _Scene:
+    height, width = image.shape[:2]
+    warp = bank.frame.warp_to(placed, height, width)
+    texture = np.asarray(warp.pull(bank.textures[donor], cv2.INTER_CUBIC), dtype=np.uint8)
+    zones = (np.asarray(warp.pull(bank.frame.zones)) > 127) & warp.inside[..., np.newaxis]
+    skin, features, forehead = np.moveaxis(zones, 2, 0)
+    if skin.sum() < LEAST_SKIN_PX:
+        skin = warp.inside
+    depth = _depth(placed, height, width)
+    return _Scene(_lab(image), _lab(texture), warp.inside, skin, features, forehead, depth, width_px)
+
+
+def _compose(
+    base: RgbImage, placed: Points, width_px: float, *, bank: Bank, donor: int, setting: Setting, key: bytes
+) -> tuple[RgbImage, NDArray[np.bool_]]:
+    """Lay the donor into the window; return it and which pixels it covers."""
+    scene = _scene(base, placed, width_px, bank, donor)
+    decision = _decide(_scaled_down(scene, base, placed, bank, donor), setting)
+    surrogate = decision.match.apply(scene.donor) + _enlarged(decision.correction, scene)
+    if scene.features.sum() >= LEAST_SKIN_PX:
+        light = match_sharpness(scene.photo[..., 0], surrogate[..., 0], scene.features, width_px / 100)
+        surrogate[..., 0] = add_grain(scene.photo[..., 0], light, scene.skin, key)
+    if _is_grey(base):
+        surrogate[..., 1:] = 128
+    matte = _enlarged(decision.slope, scene) * scene.guide + _enlarged(decision.offset, scene)
+    staying = smoothstep((matte - 0.35) / 0.3)
+    alpha = (
+        smoothstep(scene.depth / np.float32(max(1.0, setting.feather * width_px)))
+        * scene.inside
+        * (1 - staying)
+    )
+    colour = cv2.cvtColor(np.clip(np.rint(surrogate), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
+    mixed = base + (colour.astype(np.float32) - base) * alpha[..., np.newaxis]
+    return np.rint(mixed).astype(np.uint8), alpha > 0
+
+
+def _scaled_down(scene: _Scene, base: RgbImage, placed: Points, bank: Bank, donor: int) -> _Scene:
+    """The scene at which pixels are judged: itself, or a smaller one where the face is large."""
+    scale = DECIDED_AT_PX / scene.width_px
+    if scale >= 1:
+        return scene
+    height, width = base.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(cv2.resize(base, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    ratio = np.array([size[0] / width, size[1] / height])
+    return _scene(small, placed * ratio, scene.width_px * scale, bank, donor)
+
+
+def _enlarged(values: NDArray[np.float32], scene: _Scene) -> NDArray[np.float32]:
+    height, width = scene.depth.shape
+    if values.shape[:2] == (height, width):
+        return values
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decision:
+    """How the donor is toned, and what of the photo stays.
+
+    Attributes:
+        match, correction: the surrogate is match.apply(donor) + correction, LAB.
+        slope, offset: the matte of what stays is slope * lightness / 255 + offset.
+    """
+
+    match: ToneMatch
+    correction: Lab
+    slope: Plane
+    offset: Plane
+
+
+def _decide(scene: _Scene, setting: Setting) -> _Decision:
+    unlike = learn_skin(scene.photo, scene.skin).unlikeness(scene.photo)
+    kept = _kept(scene, unlike, setting)
+    radius = max(1, round(0.03 * scene.width_px))
+    slope, offset = follow_edges(kept.astype(np.float32), scene.guide, radius, 2e-3)
+    usable = scene.skin & ~kept
+    if usable.sum() < LEAST_SKIN_PX:
+        usable = scene.skin
+    match = match_tone(scene.photo, scene.donor, usable)
+    correction = _correction(scene, match.apply(scene.donor), unlike, usable, kept)
+    return _Decision(match, correction, slope, offset)
+
+
+def _kept(scene: _Scene, unlike: Plane, setting: Setting) -> NDArray[np.bool_]:
+    """Which pixels stay: hair and hats over the forehead and at the rim, and things before the face."""
+    inside, width_px = scene.depth > 0, scene.width_px
+    kept = np.zeros(inside.shape, dtype=np.bool_)
+    rim_px = max(1.5, 0.03 * width_px)
+    if setting.keeps_hair:
+        may_be = inside & (scene.forehead | (scene.depth < 0.07 * width_px)) & ~scene.features
+        kept |= reaching_in(may_be & (unlike > HAIR), scene.depth, rim_px, round(0.002 * width_px**2))
+    if setting.keeps_obstacles:
+        obstacle = inside & (unlike > OBSTACLE) & ~scene.features
+        kept |= reaching_in(obstacle, scene.depth, rim_px, round(0.03 * width_px**2))
+    return kept
+
+
+def _correction(
+    scene: _Scene, toned: Lab, unlike: Plane, usable: NDArray[np.bool_], kept: NDArray[np.bool_]
+) -> Lab:
+    """The fall-off of light across the face, and what is then still wrong at the rim."""
+    falling = np.zeros_like(toned)
+    falling[..., 0] = fall_off(scene.photo[..., 0], usable) - fall_off(toned[..., 0], usable)
+    likely = np.exp(-((unlike / 2.5) ** 2)).astype(np.float32) * ~kept
+    band = likely * (scene.depth > 0) * (scene.depth < RIM * scene.width_px) * ~scene.features
+    difference = np.clip(scene.photo - toned - falling, -60, 60)
+    close = np.clip(smooth_field(difference, band, 0.08 * scene.width_px), -40, 40)
+    fade = np.exp(-scene.depth / (FADE * scene.width_px))[..., np.newaxis]
+    return np.asarray(falling + close * fade, dtype=np.float32)
+
+
+def _lab(image: RgbImage) -> Lab:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+
+
+def _depth(points: Points, height: int, width: int) -> Plane:
+    """Distance of every pixel to the outline of the face, 0 outside."""
+    pad = max(height, width) // 8 + 2  # a face goes on beyond the picture's border: that is no outline
+    mask = np.zeros((height + 2 * pad, width + 2 * pad), dtype=np.uint8)
+    cv2.fillPoly(mask, [np.rint(np.clip(points[OUTLINE], -16384, 16384)).astype(np.int32) + pad], 1)
+    inner = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[pad:-pad, pad:-pad]
+    return np.asarray(inner, dtype=np.float32)
+
+
+def _is_grey(image: RgbImage) -> bool:
+    return bool((np.ptp(image, axis=2) <= 2).all())

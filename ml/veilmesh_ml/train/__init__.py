@@ -1,0 +1,1 @@
+"""Builds what the package ships as weights. Needs scikit-learn, the extra `[evaluate]`."""
