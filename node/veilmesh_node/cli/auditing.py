@@ -86,13 +86,16 @@ def measure(chain: Sequence[bytes]) -> dict[str, Any]:
     for each in (report, alone):
         if each.violation is not None:
             raise each.violation
+    cores, bare = os.cpu_count() or 1, _bare_rate()
     return {
         "blocks": report.blocks,
         "signatures": report.signatures,
         "signatures_per_s": round(report.signatures / elapsed_s),
         "signatures_per_s_one_process": round(alone.signatures / alone.elapsed_s),
-        "bare_checks_per_s_a_core": round(_bare_rate()),
-        "cores": os.cpu_count(),
+        "bare_checks_per_s_a_core": round(bare),
+        "share_of_bare_rate": round(report.signatures / elapsed_s / (cores * bare), 2),
+        "share_of_bare_rate_one_process": round(alone.signatures / alone.elapsed_s / bare, 2),
+        "cores": cores,
     }
 
 
