@@ -30,6 +30,7 @@ protos: $(VENV)/.dev  ## regenerate the message classes
 bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md
 	$(BIN)/veilmesh bench ledger
 	$(BIN)/veilmesh bench audit
+	$(BIN)/veilmesh bench identify
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,5 +1,8 @@
 """`veilmesh bench`: figures measured on this machine."""
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
 from veilmesh_node.cli.options import JsonOption
@@ -7,6 +10,7 @@ from veilmesh_node.cli.options import JsonOption
 app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 
 LONG_CHAIN_TRANSACTIONS = 8000  # some 33,000 signatures
+GALLERIES = (10_000, 100_000, 1_000_000)  # references
 
 
 @app.command()
@@ -44,3 +48,76 @@ def audit(as_json: JsonOption = False) -> None:
         )
     document = auditing.measure(chain)
     output.show(document, lambda: output.fields("audit", document), as_json=as_json)
+
+
+@app.command()
+def identify(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", exists=True, file_okay=False, help="A folder like LFW's: NAME/NAME_0001.jpg."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How long a search among 10,000 to a million references takes; with --data, how often it is right."""
+    from dataclasses import asdict
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.gallery_bench import measure_opening, measure_search
+
+    document: dict[str, Any] = {}
+    with output.step("measuring"):
+        opening_ms = measure_opening()
+        document["opening_a_template_cpu_ms"] = round(opening_ms, 3)
+        document["searches"] = []
+        for references in GALLERIES:
+            output.note(f"{references:,} references")
+            figures = {name: round(value, 2) for name, value in asdict(measure_search(references)).items()}
+            opening_s = opening_ms * references / 1000
+            document["searches"].append(figures | {"opening_all_cpu_s": round(opening_s, 1)})
+    if data is not None:
+        document["closed_set"] = _closed_set(data)
+    output.show(document, lambda: _show_identify(document), as_json=as_json)
+
+
+class _NothingKept:
+    """Features of the photos leave nothing behind."""
+
+    def find(self, photo_sha256: str) -> None:
+        """Know of no earlier run."""
+
+    def add(self, samples: object) -> None:
+        """Forget."""
+
+
+def _closed_set(data: Path) -> dict[str, Any]:
+    """Make features of a folder's photos, and search for them."""
+    from dataclasses import asdict
+
+    from veilmesh_ml import load_engine
+    from veilmesh_ml.evaluate.samples import acquire
+
+    from veilmesh_node.cli.evaluate import progress_bar
+    from veilmesh_node.closed_set import search_all, split
+
+    chosen, engine = split(data), load_engine()
+    photos = [*chosen.gallery.values(), *chosen.probes.values()]
+    with progress_bar("photos") as on_progress:
+        samples = acquire(engine, photos, _NothingKept(), lambda done: on_progress(done, len(photos)))
+    return asdict(search_all(chosen, {path: sample.features for path, sample in samples.items()}))
+
+
+def _show_identify(document: dict[str, Any]) -> None:
+    from veilmesh_node.cli import output
+
+    searches = document["searches"]
+    output.table(
+        "searches",
+        list(searches[0]),
+        [[f"{value:,}" for value in figures.values()] for figures in searches],
+    )
+    if "closed_set" in document:
+        counts = dict(document["closed_set"])
+        named = counts.pop("named")
+        output.fields("closed set", counts)
+        for answers in named:
+            output.fields(f"at threshold {answers.pop('threshold')}", answers)
