@@ -166,20 +166,16 @@ def _checks(measured: FaceMeasures) -> Iterator[QualityCheck]:
     yield _at_least(
         "size", size_px, MIN_EYE_DISTANCE_PX, 60, f"the face is too small: {size_px:.0f} px between the eyes"
     )
-    yield _at_least("sharpness", measured.sharpness, MIN_SHARPNESS, 0.6, "the face is blurred")
+    sharpness = _at_least("sharpness", measured.sharpness, MIN_SHARPNESS, 0.6, "the face is blurred")
+    contrast = _at_least("contrast", measured.contrast, MIN_CONTRAST, 30, "the face has hardly any contrast")
+    yield from (sharpness, _brightness(measured.brightness), contrast)
     yield _pose(measured)
-    yield _brightness(measured.brightness)
-    yield _at_least("contrast", measured.contrast, MIN_CONTRAST, 30, "the face has hardly any contrast")
     yield _at_least("eyes", measured.eye_light, MIN_EYE_LIGHT, 0.8, "the eyes are covered or in deep shadow")
     yield _mouth(measured)
     yield _at_least("frame", measured.inside, MIN_INSIDE, 1, "the face is cut by the picture's border")
-    yield _at_most(
-        "photo",
-        measured.smooth_share,
-        MAX_SMOOTH_SHARE,
-        0.3,
-        "the face looks drawn or smoothed, not photographed",
-    )
+    # A blurred, flat or dark photo is smooth, too.
+    if sharpness.passed and contrast.passed and measured.brightness >= MIN_BRIGHTNESS:
+        yield _photo(measured.smooth_share)
 
 
 def _at_least(name: str, value: float, limit: float, ample: float, reason: str) -> QualityCheck:
@@ -209,6 +205,11 @@ def _brightness(value: float) -> QualityCheck:
     if value > MAX_BRIGHTNESS:
         return _at_most("brightness", value, MAX_BRIGHTNESS, 255, "the face is too bright")
     return _at_least("brightness", value, MIN_BRIGHTNESS, 90, "the face is too dark")
+
+
+def _photo(smooth_share: float) -> QualityCheck:
+    reason = "the face looks drawn or smoothed, not photographed"
+    return _at_most("photo", smooth_share, MAX_SMOOTH_SHARE, 0.3, reason)
 
 
 def _mouth(measured: FaceMeasures) -> QualityCheck:
