@@ -42,6 +42,11 @@ class Box:
         across, down = round(self.width * share), round(self.height * share)
         return Box(self.left - across, self.top - down, self.right + across, self.bottom + down)
 
+    def scaled(self, scale: float) -> "Box":
+        """The same box, in the same picture at another size."""
+        edges = (round(edge * scale) for edge in (self.left, self.top, self.right, self.bottom))
+        return Box(*edges)
+
     def within(self, height: int, width: int) -> "Box":
         """The part of it that lies inside a picture of this size; empty where there is none."""
         left, top = min(max(0, self.left), width), min(max(0, self.top), height)
@@ -74,9 +79,8 @@ class Face:
 
     def scaled(self, scale: float) -> "Face":
         """The same face, in the same picture at another size."""
-        box = self.box
-        edges = (round(edge * scale) for edge in (box.left, box.top, box.right, box.bottom))
-        return Face(Box(*edges), np.rint(self.landmarks * scale).astype(np.int64), self.confidence)
+        points = np.rint(self.landmarks * scale).astype(np.int64)
+        return Face(self.box.scaled(scale), points, self.confidence)
 
     @property
     def eye_distance_px(self) -> float:

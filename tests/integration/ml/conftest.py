@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def engine() -> "Engine":
     from veilmesh_ml import load_engine
 
-    return load_engine("reference")
+    return load_engine("fast", device="cpu")
 
 
 @pytest.fixture(scope="session")
