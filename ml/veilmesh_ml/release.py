@@ -10,15 +10,13 @@ Each face is settled on its own, so that one stubborn face does not cost the oth
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from veilmesh_ml.anonymizers import Anonymizer, ChangedArea, load_anonymizer
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
 from veilmesh_ml.anonymizers.recovery import Recovery
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.errors import AnonymizeError, GateRefusedError
 from veilmesh_ml.face import Face
-from veilmesh_ml.gate import GateVerdict, ReleaseGate
+from veilmesh_ml.gate import FACES_AT_ONCE, Candidate, GateVerdict, ReleaseGate
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.regions import SURROUNDINGS
 
@@ -76,7 +74,7 @@ class _Choice:
 
     anonymizer: Anonymizer
     attempt: int
-    anonymized: AnonymizedImage
+    anonymized: AnonymizedImage  # without its picture: hundreds of faces would hold hundreds of those
     verdict: GateVerdict
     refused: tuple[GateVerdict, ...]
 
@@ -101,34 +99,60 @@ def release(
         raise AnonymizeError("there is no face to anonymize", hint="a missed face would go out as it is")
     ordered = [*([load_anonymizer(DEFAULT_METHOD)] if methods is None else methods), load_anonymizer("mask")]
     originals = gate.engine.encode(image, faces)
-    choices = [
-        _first_passing(image, face, gate, original, ordered)
-        for face, original in zip(faces, originals[:, np.newaxis], strict=True)
-    ]
+    choices: list[_Choice] = []
+    for start in range(0, len(faces), FACES_AT_ONCE):
+        batch = slice(start, start + FACES_AT_ONCE)
+        choices += _first_passing(image, faces[batch], gate, originals[batch], ordered)
     refused = tuple(verdict for choice in choices for verdict in choice.refused)
     final, recovery = _apply(image, faces, choices)
-    for index in _close_to_another(faces, choices):
-        candidate = replace(choices[index].anonymized, image=final)
-        verdict = gate.judge(candidate, [faces[index]], originals[index : index + 1])
-        if not verdict.passed:
-            raise GateRefusedError((*refused, verdict))
+    close = _close_to_another(faces, choices)
+    candidates = [
+        Candidate(replace(choices[index].anonymized, image=final), faces[index], originals[index])
+        for index in close
+    ]
+    verdicts = gate.judge_all(candidates)
+    if not all(verdict.passed for verdict in verdicts):
+        raise GateRefusedError((*refused, *(verdict for verdict in verdicts if not verdict.passed)))
+    for index, verdict in zip(close, verdicts, strict=True):
         choices[index] = replace(choices[index], verdict=verdict)
     return Release(final, tuple(_released(choice) for choice in choices), refused, recovery)
 
 
 def _first_passing(
-    image: RgbImage, face: Face, gate: ReleaseGate, original: Features, methods: Sequence[Anonymizer]
-) -> _Choice:
-    """Try methods and attempts in order. `original` is the face's features, (1, 128)."""
-    refused: list[GateVerdict] = []
+    image: RgbImage, faces: list[Face], gate: ReleaseGate, originals: Features, methods: Sequence[Anonymizer]
+) -> list[_Choice]:
+    """Try methods and attempts in order on all faces at once; each takes the first that the gate passes.
+
+    Raises:
+        GateRefusedError: nothing passed for some face.
+    """
+    choices: dict[int, _Choice] = {}
+    refused: dict[int, list[GateVerdict]] = {index: [] for index in range(len(faces))}
     for anonymizer in methods:
         for attempt in range(anonymizer.attempts):
-            anonymized = anonymizer.anonymize(image, [face], attempt=attempt)
-            verdict = gate.judge(anonymized, [face], original)
-            if verdict.passed:
-                return _Choice(anonymizer, attempt, anonymized, verdict, tuple(refused))
-            refused.append(verdict)
-    raise GateRefusedError(tuple(refused))
+            waiting = [index for index in refused if index not in choices]
+            candidates = [
+                Candidate(
+                    anonymizer.anonymize(image, [faces[index]], attempt=attempt),
+                    faces[index],
+                    originals[index],
+                )
+                for index in waiting
+            ]
+            for index, candidate, verdict in zip(
+                waiting, candidates, gate.judge_all(candidates), strict=True
+            ):
+                if verdict.passed:
+                    anonymized = replace(candidate.anonymized, image=image[:0])
+                    before = tuple(refused[index])
+                    choices[index] = _Choice(anonymizer, attempt, anonymized, verdict, before)
+                else:
+                    refused[index].append(verdict)
+    if len(choices) < len(faces):
+        raise GateRefusedError(
+            tuple(verdict for index in refused if index not in choices for verdict in refused[index])
+        )
+    return [choices[index] for index in range(len(faces))]
 
 
 def _apply(image: RgbImage, faces: list[Face], choices: list[_Choice]) -> tuple[RgbImage, Recovery | None]:

@@ -268,7 +268,7 @@ def _restored(outputs: Sequence[RgbImage], known: Sequence[Face]) -> dict[str, N
         surroundings(output, face, ATTACKED_FACE_PX) for output, face in zip(outputs, known, strict=True)
     ]
     for attack in STANDARD_ATTACKS:
-        restored = [(attack.restore(window, face), face) for window, face in windows]
+        restored = [(attack.restore(window, float(face.box.width)), face) for window, face in windows]
         arrays |= _features(restored, f", {attack.name}")
     return arrays
 

@@ -4,17 +4,24 @@ pytest.importorskip("dlib")
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from veilmesh_ml import Box, Engine, Face, RgbImage, load_anonymizer
+from veilmesh_ml import Box, Engine, Face, RgbImage, load_anonymizer, load_engine
 from veilmesh_ml.anonymizers import AnonymizedImage
-from veilmesh_ml.attacks import STANDARD_ATTACKS, Attack
+from veilmesh_ml.attacks import ATTACKED_FACE_PX, GATE_ATTACKS, STANDARD_ATTACKS, Attack
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.errors import AnonymizeError, GateRefusedError
-from veilmesh_ml.gate import GateLevel, GateVerdict, ReleaseGate
+from veilmesh_ml.gate import FACES_AT_ONCE, Candidate, GateLevel, GateVerdict, Promise, ReleaseGate
 from veilmesh_ml.release import release
 
 pytestmark = pytest.mark.faces
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The fast one: the gate asks for many encodings."""
+    return load_engine("fast", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,27 @@ def bare_gate(engine: Engine) -> ReleaseGate:
 
 def untouched(image: RgbImage) -> AnonymizedImage:
     return AnonymizedImage(image, "nothing at all", {}, ())
+
+
+class CountingEngine:
+    """An engine that tells how often it was asked to look."""
+
+    name, landmarks_digest, detector = "counting", "", ""
+
+    def __init__(self, engine: Engine) -> None:
+        self.model_digest = engine.model_digest
+        self.face_in, self.align, self.encode = engine.face_in, engine.align, engine.encode
+        self._engine = engine
+        self.batches: list[int] = []
+        self.detections = 0
+
+    def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
+        self.detections += 1
+        return self._engine.detect(image, thorough=thorough)
+
+    def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
+        self.batches.append(len(chips))
+        return self._engine.encode_chips(chips)
 
 
 class NoAnonymizer:
@@ -53,9 +81,21 @@ class TestVerdict:
         assert verdict.closest_dissimilarity == pytest.approx(0, abs=0.05)
 
     def test_limit_is_threshold_plus_margin(self, engine: Engine) -> None:
-        standard = ReleaseGate(engine, threshold_dissimilarity=0.5)
-        strict = ReleaseGate(engine, threshold_dissimilarity=0.5, level=GateLevel.STRICT)
-        assert 0.5 < standard.limit_dissimilarity < strict.limit_dissimilarity < 0.6
+        standard = ReleaseGate(engine, threshold_dissimilarity=0.7)
+        strict = ReleaseGate(engine, threshold_dissimilarity=0.7, level=GateLevel.STRICT)
+        assert 0.7 < standard.limit_dissimilarity < strict.limit_dissimilarity < 0.8
+
+    @pytest.mark.parametrize("level", GateLevel)
+    def test_who_matches_more_strictly_does_not_hide_less(self, engine: Engine, level: GateLevel) -> None:
+        usual, careful = (
+            ReleaseGate(engine, threshold_dissimilarity=threshold, level=level) for threshold in (0.6, 0.5)
+        )
+        assert careful.limit_dissimilarity == usual.limit_dissimilarity
+
+    def test_the_least_limit_is_of_dlibs_encoder_alone(self, engine: Engine) -> None:
+        another = CountingEngine(engine)
+        another.model_digest = "e" * 64
+        assert ReleaseGate(another, threshold_dissimilarity=0.2).limit_dissimilarity == pytest.approx(0.22)
 
     def test_no_checks_is_no_pass(self, bare_gate: ReleaseGate, astronaut: RgbImage) -> None:
         assert not bare_gate.judge(untouched(astronaut), [], np.empty((0, 128))).passed
@@ -108,15 +148,82 @@ class TestVerdict:
         assert {check.face for check in verdict.checks if not check.passed} == {1}
 
 
+class TestCost:
+    def test_all_views_of_all_faces_go_in_two_batches(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        counting = CountingEngine(engine)
+        masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
+        candidate = Candidate(masked, astronaut_faces[0], features[0])
+        verdicts = ReleaseGate(counting).judge_all([candidate] * FACES_AT_ONCE)
+        again = sum(attack.looks_again for attack in GATE_ATTACKS)
+        assert counting.batches == [FACES_AT_ONCE * (1 + len(GATE_ATTACKS)), FACES_AT_ONCE * again]
+        assert counting.detections == 0
+        assert all(verdict.passed for verdict in verdicts)
+        assert len(verdicts[0].checks) == 1 + len(GATE_ATTACKS) + again
+
+    def test_the_detector_is_asked_once_where_a_face_is_promised(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        counting = CountingEngine(engine)
+        promised = replace(untouched(astronaut), face_findable=True)
+        somebody_else = features + 1.0
+        verdict = ReleaseGate(counting).judge(promised, astronaut_faces, somebody_else)
+        assert verdict.passed
+        assert counting.detections == 1
+        by_promise = [check.name for check in verdict.checks if check.promise is Promise.FACE_FINDABLE]
+        assert by_promise == ["face findable"]
+        assert "direct, detected" in {check.name for check in verdict.checks}
+
+    def test_a_face_that_was_recognised_is_left_alone(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        counting = CountingEngine(engine)
+        promised = replace(untouched(astronaut), face_findable=True)
+        assert not ReleaseGate(counting).judge(promised, astronaut_faces, features).passed
+        assert (len(counting.batches), counting.detections) == (1, 0)
+
+    def test_one_candidate_or_many_is_the_same(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        gate = ReleaseGate(engine)
+        results = [
+            load_anonymizer(name).anonymize(astronaut, astronaut_faces) for name in ("mask", "pixelate")
+        ]
+        candidates = [Candidate(result, astronaut_faces[0], features[0]) for result in results]
+        passed = []
+        for verdict, result in zip(gate.judge_all(candidates), results, strict=True):
+            alone = gate.judge(result, astronaut_faces, features)
+            assert [(check.name, check.passed) for check in verdict.checks] == [
+                (check.name, check.passed) for check in alone.checks
+            ]
+            assert verdict.method == alone.method
+            assert verdict.ms > 0
+            passed.append(verdict.passed)
+        assert passed == [True, False]
+
+
 class TestAttacks:
     @pytest.mark.parametrize("attack", STANDARD_ATTACKS, ids=lambda attack: attack.name)
     def test_keeps_size_and_type(
         self, attack: Attack, astronaut: RgbImage, astronaut_faces: list[Face]
     ) -> None:
         window = np.ascontiguousarray(astronaut[50:210, 150:300])
-        restored = attack.restore(window, astronaut_faces[0].moved(-150, -50))
+        restored = attack.restore(window, float(astronaut_faces[0].box.width))
         assert restored.shape == window.shape
         assert restored.dtype == np.uint8
+
+    def test_deblurring_brings_back_what_was_blurred(self, astronaut: RgbImage) -> None:
+        window = np.ascontiguousarray(astronaut[20:240, 110:330])
+        blurred = np.asarray(cv2.GaussianBlur(window, (0, 0), 0.05 * ATTACKED_FACE_PX), dtype=np.uint8)
+        (wiener,) = (attack for attack in STANDARD_ATTACKS if attack.name == "wiener 0.05")
+        restored = wiener.restore(blurred, ATTACKED_FACE_PX)
+        inner = (slice(40, -40), slice(40, -40))
+
+        def error(image: RgbImage) -> float:
+            return float(np.square(image[inner].astype(float) - window[inner]).mean())
+
+        assert error(restored) < 0.6 * error(blurred)
 
     def test_squares_are_undone_where_a_direct_look_fails(
         self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
