@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.errors import ParameterError, UnknownNameError
+from veilmesh_ml.errors import ModelError, ParameterError, UnknownNameError
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
 
@@ -98,14 +98,20 @@ def load_engine(name: str = "fast", *, device: Device = "auto", threads: int | N
         DeviceError: a device is asked for that is not there.
         ParameterError: `cuda` for the reference engine, which knows none.
     """
-    if name == "fast":
+    if name not in ENGINE_NAMES:
+        raise UnknownNameError(f"no engine called {name!r}", hint=f"there are: {', '.join(ENGINE_NAMES)}")
+    if name == "reference" and device == "cuda":
+        raise ParameterError("the reference engine computes on the CPU alone", hint="use the fast one")
+    try:
+        if name == "reference":
+            from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
+
+            return ReferenceEngine()
         from veilmesh_ml.fast.engine import FastEngine  # noqa: PLC0415 (onnxruntime loads on demand)
 
         return FastEngine(device=device, threads=threads)
-    if name == "reference":
-        if device == "cuda":
-            raise ParameterError("the reference engine computes on the CPU alone", hint="use the fast one")
-        from veilmesh_ml.reference_engine import ReferenceEngine  # noqa: PLC0415 (dlib loads on demand)
-
-        return ReferenceEngine()
-    raise UnknownNameError(f"no engine called {name!r}", hint=f"there are: {', '.join(ENGINE_NAMES)}")
+    except ImportError as err:
+        raise ModelError(
+            f"the {name} engine needs {err.name}, which is not installed",
+            hint="install veilmesh with its [faces] extra",
+        ) from err

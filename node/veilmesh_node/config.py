@@ -10,6 +10,7 @@
     gateway = "127.0.0.1:7051"
     channel = "veilmesh"
     chaincode = "veilmesh"
+    engine = "reference"                          # left out: fast, with the same features; this is dlib itself
     encoder = "models/arcface.onnx"               # left out: dlib's; see veilmesh_ml/encoder_description.py
 
 A relative path is within the home folder, where everything else has its place; `home.py` lists it.
@@ -19,7 +20,7 @@ import ipaddress
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -38,6 +39,7 @@ def _loopback(address: str) -> str:
     return address
 
 
+EngineName = Literal["fast", "reference"]
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]{3,255}:[0-9]{1,5}$")]  # host:port
 
 
@@ -57,6 +59,7 @@ class NodeConfig(BaseSettings):
     channel: str
     chaincode: str
     encoder: Path | None = None
+    engine: EngineName = "fast"
 
     @classmethod
     def settings_customise_sources(

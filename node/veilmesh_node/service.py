@@ -152,7 +152,8 @@ async def _environment(
 @contextmanager
 def _faces(home: Home, config: NodeConfig) -> Iterator[MlFaces | None]:
     try:
-        faces = MlFaces(None if config.encoder is None else home.folder / config.encoder)
+        encoder = None if config.encoder is None else home.folder / config.encoder
+        faces = MlFaces(encoder, config.engine)
     except FacesMissingError as err:
         _log.warning("%s: photos cannot be enrolled or verified here", err)
         yield None
