@@ -8,6 +8,7 @@ lengthen it.
 import os
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,14 +50,15 @@ def measure_search(references: int) -> SearchFigures:
     import numpy as np  # noqa: PLC0415 - see above
 
     drawn = np.random.default_rng(references)
-    before_mib = _resident_mib()
-    rows, probes = Rows(), []
+    rows = Rows()
+    tracemalloc.start()
     for start in range(0, references, DRAWN_AT_ONCE):
         features = _strangers(drawn, min(DRAWN_AT_ONCE, references - start))
         rows.add([(f"{start + place:032x}", 1) for place in range(len(features))], features)
-        probes += _near(drawn, features, SEARCHES)
-    memory_mib = _resident_mib() - before_mib
-    probes = [probes[place] for place in drawn.integers(0, len(probes), SEARCHES)]
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    memory_mib = (held_bytes - features.nbytes) / 2**20
+    probes = _near(drawn, features, SEARCHES)
     wall_ms = [_milliseconds(time.perf_counter, rows, [probe]) for probe in probes]
     cpu_ms = [_milliseconds(time.process_time, rows, [probe]) for probe in probes]
     return SearchFigures(
@@ -113,9 +115,3 @@ def _milliseconds(clock_s: Callable[[], float], rows: Rows, probes: list[Feature
     begun_s = clock_s()
     rows.nearest(probes, CANDIDATES)
     return (clock_s() - begun_s) * 1000
-
-
-def _resident_mib() -> float:
-    """Memory of this process that lies in RAM; Linux."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

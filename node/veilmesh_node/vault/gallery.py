@@ -3,7 +3,7 @@
 The vault's templates are the one copy on the disk. After a start they are opened page by page, and what
 changes in the vault afterwards is looked at anew before each search, so nothing has to be told twice, and
 nothing has to be undone where a transaction came to nothing. There is no index file that could be damaged, or
-keep what was erased; docs/adr/0008 has the time that this takes.
+keep what was erased; docs/adr/0009 has the time that this takes.
 
 Rows of one float32 matrix are searched exhaustively by FAISS. A removed row is overwritten. Templates of
 another model than this node's, and such as do not open, are left out.

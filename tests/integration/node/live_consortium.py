@@ -57,7 +57,7 @@ START_WITHIN_S = 90.0
 
 TERMS = Terms(
     threshold_micro=600_000,
-    purposes=["travel"],
+    purposes=["travel", "identification"],
     exchange_modes=[ExchangeMode.SEALED],
     anonymizers=["mask"],
     gate_level=GateLevel.STANDARD,
