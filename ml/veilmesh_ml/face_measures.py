@@ -44,7 +44,7 @@ class FaceMeasures:
         mouth_detail: gradients on the mouth over those from brows to nose. Masks: below 0.3.
         lower_face_off: share of mouth and chin whose colour is far from the skin's around the nose.
         smooth_share: from brows to chin, pixels that equal their neighbours. Drawings: above 0.2.
-        inside: share of the face that lies inside the picture.
+        inside: share of the face, from brows to chin, that lies inside the picture.
     """
 
     eye_distance_px: float
@@ -72,6 +72,7 @@ def measure_face(image: RgbImage, face: Face) -> FaceMeasures:
     grey = grey_pixels.astype(np.float64)
     lab = np.asarray(cv2.cvtColor(patch.pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
     outline = _filled(face_outline(np.rint(patch.landmarks).astype(np.int64)))
+    marked = _filled(patch.landmarks)
     whole, inner = outline & patch.inside, _filled(patch.landmarks[17:]) & patch.inside
     return FaceMeasures(
         eye_distance_px=face.eye_distance_px,
@@ -84,8 +85,8 @@ def measure_face(image: RgbImage, face: Face) -> FaceMeasures:
         eye_light=_eye_light(lab[:, :, 0], patch.landmarks),
         mouth_detail=_mouth_detail(lab[:, :, 0], patch),
         lower_face_off=_lower_face_off(lab, patch),
-        smooth_share=_smooth_share(grey_pixels, _filled(patch.landmarks) & patch.inside),
-        inside=_mean(patch.inside[outline]),
+        smooth_share=_smooth_share(grey_pixels, marked & patch.inside),
+        inside=_mean(patch.inside[marked]),
     )
 
 
