@@ -16,7 +16,6 @@ from tests.unit.ml.tiny_onnx import FEATURES, write_encoder
 
 if TYPE_CHECKING:
     from PIL import Image
-    from veilmesh_ml.anonymizers import AnonymizedImage
 
 pytestmark = pytest.mark.faces
 
@@ -119,12 +118,13 @@ def test_a_surrogate_shows_the_face_alone_and_unrecognisable(faces: MlFaces) -> 
 def test_what_the_policy_does_not_allow_is_not_released_in_its_stead(
     faces: MlFaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from veilmesh_ml.gate import GateVerdict, ReleaseGate
+    from veilmesh_ml.gate import Candidate, GateVerdict, ReleaseGate
 
-    def judge(gate: ReleaseGate, anonymized: "AnonymizedImage", *_: object) -> GateVerdict:
-        return GateVerdict(anonymized.method, gate.level, gate.threshold_dissimilarity, ())
+    def judge_all(gate: ReleaseGate, candidates: list[Candidate]) -> list[GateVerdict]:
+        methods = (candidate.anonymized.method for candidate in candidates)
+        return [GateVerdict(method, gate.level, gate.threshold_dissimilarity, ()) for method in methods]
 
-    monkeypatch.setattr(ReleaseGate, "judge", judge)
+    monkeypatch.setattr(ReleaseGate, "judge_all", judge_all)
     monkeypatch.setattr(GateVerdict, "passed", property(lambda verdict: verdict.method == "mask"))
     only_pixelate = ALLOWED.replace(anonymizers=["pixelate"])
     with pytest.raises(SurrogateRefusedError, match="only mask passed"):
