@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from veilmesh_ml.release import Release
 
 FAINT = 0.2  # of the surest face's confidence; two people side by side are within a factor of two
+LIKELY = 0.2  # of a detector's confidence; folds and emblems reach 0.1, faces of 40 px 0.2 and more
 SURROUNDINGS = 0.6  # of the face's width and height, on every side of a surrogate
 
 Result = TypeVar("Result")
@@ -112,7 +113,7 @@ class MlFaces:
         from veilmesh_ml.quality import assess_for_enrolment  # noqa: PLC0415
 
         image = _read(photo)
-        faces = self._engine.detect(image)
+        faces = _likely(self._engine.detect(image))
         if len(faces) > limit:
             raise SampleRejectedError(
                 [f"the picture shows {len(faces)} faces; {limit} are searched for at most"]
@@ -181,6 +182,11 @@ def _cropped(image: "RgbImage", face: "Face") -> "tuple[RgbImage, Face]":
 def _clear(faces: "list[Face]") -> "list[Face]":
     """Drop what is hardly a face beside a clear one: the detector sees faint ones in emblems and folds."""
     return faces[:1] + [face for face in faces[1:] if face.confidence >= FAINT * faces[0].confidence]
+
+
+def _likely(faces: "list[Face]") -> "list[Face]":
+    """Drop what is hardly a face; unlike `_clear`, no small face of a crowd for being beside a large one."""
+    return [face for face in faces if face.confidence >= min(LIKELY, FAINT * faces[0].confidence)]
 
 
 def _read(photo: bytes) -> "RgbImage":

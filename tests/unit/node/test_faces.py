@@ -87,6 +87,29 @@ def test_a_face_that_the_detector_hardly_sees_is_compared_where_it_is_the_only_o
     assert probe.dissimilarity(beside) == 0
 
 
+def test_all_faces_of_a_picture(faces: MlFaces) -> None:
+    found = asyncio.run(faces.find_faces(picture(side_by_side), limit=2))
+    assert len(found) == 2
+    left, right = sorted(found, key=lambda face: face.box.left)
+    assert right.box.left - left.box.left == pytest.approx(512, abs=8)
+    assert left.features.dissimilarity(right.features) < 0.3
+    for face in found:
+        assert len(face.landmarks) == 68
+        assert 0 < face.clarity <= 1
+        assert all(face.box.left - 30 < x < face.box.right + 30 for x, _ in face.landmarks)
+    with pytest.raises(SampleRejectedError, match="shows 2 faces; 1 are searched for at most"):
+        asyncio.run(faces.find_faces(picture(side_by_side), limit=1))
+    with pytest.raises(SampleRejectedError, match="not a picture"):
+        asyncio.run(faces.find_faces(b"no picture", limit=1))
+
+
+@pytest.mark.parametrize("turn", [0, 180])
+def test_a_face_that_the_border_cuts_has_a_clarity(faces: MlFaces, turn: int) -> None:
+    cut = picture(lambda image: image.crop((180, 0, 512, 512)).rotate(turn))
+    (face,) = asyncio.run(faces.find_faces(cut, limit=5))
+    assert 0 < face.clarity <= 1
+
+
 @pytest.mark.parametrize(
     ("photo", "reason"),
     [
