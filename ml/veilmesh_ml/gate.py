@@ -12,8 +12,8 @@ Where the surroundings of a face are one flat colour there is nothing left to at
 check. (An encoder makes features even of nothing, and for one face in fifty they lie near the limit.)
 
 Every comparison is with the features of the very photo that was anonymized, the closest reference an
-attacker could hold, and has to stay above the limit. Anything else is a refusal, also a comparison that
-could not be computed.
+attacker could hold, and has to stay above the limit, less what the attack brings strangers nearer. Anything
+else is a refusal, also a comparison that could not be computed.
 
 What the gate does not know: encoders other than its engine's, which recognise what it does not. Its limit is
 therefore a dissimilarity at which another encoder was measured to recognise hardly anybody any more, whatever
@@ -143,7 +143,7 @@ class ReleaseGate:
 
     @property
     def limit_dissimilarity(self) -> float:
-        """What every comparison has to exceed.
+        """What a comparison has to exceed; after an attack, less by what that brings strangers nearer.
 
         For dlib's encoder never less than dlib's own threshold and the margin: a consortium that matches more
         strictly does not thereby hide less.
@@ -190,11 +190,11 @@ class ReleaseGate:
         """Cut the face out once, and let the attacks work on that: it is all that the encoder sees."""
         started = time.perf_counter()
         chip = self.engine.align(case.window, case.face)
-        yield _View("direct, known landmarks", chip, _ms_since(started))
+        yield _View("direct, known landmarks", chip, 0.0, _ms_since(started))
         for attack in self.attacks:
             started = time.perf_counter()
             restored = attack.restore(chip, ATTACKED_FACE_PX)
-            yield _View(f"{attack.name}, known landmarks", restored, _ms_since(started))
+            yield _View(f"{attack.name}, known landmarks", restored, attack.nearer, _ms_since(started))
 
     def _with_landmarks_found_anew(self, case: "_Case") -> Iterator["_View"]:
         """Look at the restored surroundings; and, where that is promised, for the face itself."""
@@ -210,7 +210,8 @@ class ReleaseGate:
                 started = time.perf_counter()
                 restored = attack.restore(window, float(face.box.width))
                 chip = self.engine.align(restored, self.engine.face_in(restored, box))
-                yield _View(f"{attack.name}, landmarks found anew", chip, _ms_since(started))
+                name = f"{attack.name}, landmarks found anew"
+                yield _View(name, chip, attack.nearer, _ms_since(started))
 
     def _detected(self, case: "_Case", window: RgbImage, known: Face) -> Iterator["_View"]:
         """Check that the face is found, and look at it as it was found."""
@@ -223,7 +224,7 @@ class ReleaseGate:
         for face in found:
             started = time.perf_counter()
             chip = self.engine.align(window, face)
-            yield _View("direct, detected", chip, _ms_since(started))
+            yield _View("direct, detected", chip, 0.0, _ms_since(started))
 
     def _compare(self, views: Sequence[tuple["_Case", "_View"]]) -> None:
         """Encode all views in one batch, and enter what came of each."""
@@ -234,14 +235,15 @@ class ReleaseGate:
         share_ms = _ms_since(started) / len(views)
         for (case, view), features in zip(views, encoded, strict=True):
             found = dissimilarity(features, case.candidate.original) if np.isfinite(features).all() else None
+            limit = self.limit_dissimilarity - view.nearer
             case.checks.append(
                 GateCheck(
                     view.name,
                     Promise.UNRECOGNISED,
                     face=0,
-                    passed=found is not None and found > self.limit_dissimilarity,
+                    passed=found is not None and found > limit,
                     dissimilarity=found,
-                    limit=self.limit_dissimilarity,
+                    limit=limit,
                     ms=view.ms + share_ms,
                 )
             )
@@ -253,6 +255,7 @@ class _View:
 
     name: str
     chip: RgbImage  # uint8 (150, 150, 3)
+    nearer: float  # see `Attack`
     ms: float
 
 

@@ -97,6 +97,17 @@ class TestVerdict:
         another.model_digest = "e" * 64
         assert ReleaseGate(another, threshold_dissimilarity=0.2).limit_dissimilarity == pytest.approx(0.22)
 
+    def test_after_an_attack_that_brings_strangers_nearer_the_limit_is_lower(
+        self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
+    ) -> None:
+        gate = ReleaseGate(engine)
+        masked = load_anonymizer("mask").anonymize(astronaut, astronaut_faces)
+        nearer = {attack.name: attack.nearer for attack in GATE_ATTACKS}
+        for check in gate.judge(masked, astronaut_faces, features).checks:
+            assert check.limit is not None
+            expected = nearer.get(check.name.split(",")[0], 0.0)
+            assert gate.limit_dissimilarity - check.limit == pytest.approx(expected)
+
     def test_no_checks_is_no_pass(self, bare_gate: ReleaseGate, astronaut: RgbImage) -> None:
         assert not bare_gate.judge(untouched(astronaut), [], np.empty((0, 128))).passed
         assert not GateVerdict("mask", GateLevel.STANDARD, 0.6, ()).passed
