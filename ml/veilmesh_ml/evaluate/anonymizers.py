@@ -10,6 +10,7 @@ All pictures pass through worker processes, block by block (`blocks`), so that a
 was. The photos themselves are never copied.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.attacks import STANDARD_ATTACKS
+from veilmesh_ml.errors import UnknownNameError
 from veilmesh_ml.evaluate import measuring, parrot
 from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, worker_pool
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
@@ -138,6 +139,9 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
         ModelError: an encoder or its description is missing or wrong.
     """
     started = time.perf_counter()
+    for name in settings.methods:
+        if name not in METHODS:
+            raise UnknownNameError(f"no method called {name!r}", hint=f"there are: {', '.join(METHODS)}")
     folder = settings.data / PEOPLE_FOLDER
     trials = plan_trials(settings.data, folder if folder.is_dir() else settings.data, settings.people)
     with _Workshop.open(settings, progress) as workshop:
@@ -211,12 +215,21 @@ class _Workshop:
         self.progress(label, 0, len(blocks))
         return self.runner.run(blocks, advance)
 
+    def run_whole(
+        self, label: str, measure: Callable[..., Arrays], given: Any, *arrays: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Do in one go what cannot be cut into blocks; `arrays` are what decides the outcome."""
+        digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        block = Block(label, measure, given, (), f"{label}\n{digest}")
+        self.progress(label, 0, 1)
+        return self.runner.run([block], lambda: self.progress(label, 1, 1))
+
     def _identity(self, item: Photo | Subject) -> str:
         photo = item.photo if isinstance(item, Subject) else item
         return f"{photo.path} {(self.settings.data / photo.path).stat().st_size}"
 
     def fingerprint(self, subject: Subject, method: Method) -> str:
-        """Return what one output of this method looks like today, as a digest."""
+        """Return what one output of this method, and every attack on it, looks like today, as a digest."""
         return self.runner.once(measuring.fingerprint, subject, method)
 
     def originals(self, trials: Trials) -> dict[str, NDArray[Any]]:
@@ -297,8 +310,9 @@ class _Bench:
 
     def __init__(self, workshop: _Workshop, cast: _Cast, classifier: GroupClassifier | None) -> None:
         self._workshop, self._cast, self._classifier = workshop, cast, classifier
-        self._untouched = self._measure_probes(ORIGINAL, "")
-        self._untouched_by_mmod = self._by_mmod(ORIGINAL, "")
+        mark = workshop.fingerprint(cast.probes[0], ORIGINAL)
+        self._untouched = self._measure_probes(ORIGINAL, mark)
+        self._untouched_by_mmod = self._by_mmod(ORIGINAL, mark)
         self._gallery = {judge: self._original(judge, cast.gallery) for judge in workshop.judges}
         self.thresholds = {
             judge: fixed_threshold(self._original(judge, cast.probes), self._gallery[judge])
@@ -312,7 +326,7 @@ class _Bench:
     def judge(self, method: Method) -> MethodResult:
         """Measure and attack."""
         cast = self._cast
-        mark = "" if method is ORIGINAL else self._workshop.fingerprint(cast.probes[0], method)
+        mark = self._workshop.fingerprint(cast.probes[0], method)
         probes = self._measure_probes(method, mark)
         attacks = {judge: self._without_learning(judge, probes) for judge in self._workshop.judges}
         named = None
@@ -337,7 +351,7 @@ class _Bench:
             measuring.measure_probes,
             self._cast.probes,
             method,
-            made_by=f"{mark} {','.join(attack.name for attack in STANDARD_ATTACKS)}",
+            made_by=mark,
         )
 
     def _measure_outputs(
@@ -454,13 +468,16 @@ class _Bench:
         """Attackers that see pixels alone; reported with the engine's judge, whose features they aim at."""
         subjects, outputs = gallery
         metric = parrot.learn_pixel_metric(learning)
-        label, epochs = f"{method.name} small CNN", parrot.EPOCHS
-        network, of_originals = parrot.learn_cnn(
-            learning, lambda epoch, _: self._workshop.progress(label, epoch, epochs)
-        )
+        _, of_originals = parrot.aims(learning)
+        seen = self._workshop.run_whole(
+            f"{method.name} small CNN",
+            parrot.look_by_cnn,
+            (learning, probes["crops"]),
+            *(learning.crops, learning.originals, probes["crops"]),
+        )["features"]
         return {
             "pixels": self._between_outputs(metric(probes["crops"]), metric(outputs["crops"]), subjects),
-            "small CNN": self._projected(network(probes["crops"]), of_originals, ENGINE_JUDGE),
+            "small CNN": self._projected(seen, of_originals, ENGINE_JUDGE),
         }
 
     def _projected(self, probes: NDArray[Any], of_originals: parrot.Projection, judge: str) -> Outcome:

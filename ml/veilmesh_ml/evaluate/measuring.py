@@ -209,9 +209,16 @@ def measure_averages(subjects: Sequence[Subject], method: Method) -> Arrays:
 
 
 def fingerprint(subject: Subject, method: Method) -> str:
-    """SHA-256 (hex) of one output: another version of a method, or of its weights, gives another."""
+    """SHA-256 (hex) of one output and of what attacks restore from it.
+
+    Another version of a method, of its weights or of an attack gives another.
+    """
     output = method.apply(_read(subject.photo), subject.face, "fingerprint")
-    return hashlib.sha256(output.tobytes()).hexdigest()
+    window, face = surroundings(output, subject.face, ATTACKED_FACE_PX)
+    digest = hashlib.sha256(output.tobytes())
+    for attack in STANDARD_ATTACKS:
+        digest.update(attack.name.encode() + attack.restore(window, float(face.box.width)).tobytes())
+    return digest.hexdigest()
 
 
 def central_face(faces: Sequence[Face], image: RgbImage) -> Face | None:

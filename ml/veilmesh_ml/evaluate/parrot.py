@@ -20,19 +20,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh  # type: ignore[import-untyped]  # scipy has no annotations
 from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from veilmesh_ml.comparison import Features
+from veilmesh_ml.evaluate.blocks import Arrays
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.reidentification import FaceSet, People
-from veilmesh_ml.evaluate.small_cnn import Training, train_small_cnn
+from veilmesh_ml.evaluate.small_cnn import train_small_cnn
 
 RIDGE_PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 PIXEL_COMPONENTS = 160
-DISCRIMINANTS = (16, 32, 64, 127)
-EPOCHS = Training().epochs
+DISCRIMINANTS = (16, 32, 64)
+SHRINKAGES = (0.01, 0.1, 0.5)
 FOLDS = 4  # in which the attacker with labelled outputs sees three and names the fourth
 
 Crops = NDArray[np.uint8]  # (n, 32, 32, 3)
@@ -78,16 +79,38 @@ def learn_linear_map(learning: Learning) -> tuple[Projection, Projection]:
 
 
 def learn_metric(features: Features, people: People, held_out: NDArray[np.bool_]) -> Projection:
-    """Return the projection onto the discriminants that tell people's outputs apart, as unit vectors."""
-    _, labels = np.unique(people[~held_out], return_inverse=True)
-    analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(features[~held_out], labels)
-    projected, kept = analysis.transform(features[held_out]), people[held_out]
-    count = max(
-        (number for number in DISCRIMINANTS if number <= projected.shape[1]),
-        key=lambda number: _separation(unit(projected[:, :number]), unit(projected[:, :number]), kept),
-        default=projected.shape[1],
-    )
-    return lambda given: unit(analysis.transform(given)[:, :count])
+    """Return the projection onto the discriminants that tell people's outputs apart, as unit vectors.
+
+    The covariance within people is drawn towards a multiple of the identity, so that it can be inverted even
+    where outputs hardly differ. How far, and how many discriminants, the people held out decide.
+    """
+    learnt, kept = features[~held_out], people[held_out]
+    _, labels, counts = np.unique(people[~held_out], return_inverse=True, return_counts=True)
+    means = np.zeros((len(counts), features.shape[1]))
+    np.add.at(means, labels, learnt)
+    means /= counts[:, np.newaxis]
+    centre = learnt.mean(axis=0)
+    residuals, spread = learnt - means[labels], (means - centre)[labels]
+    within, between = residuals.T @ residuals / len(learnt), spread.T @ spread / len(learnt)
+
+    def discriminants(shrinkage: float) -> Features:
+        scale = np.trace(within) / len(within) + 1e-12
+        drawn = (1 - shrinkage) * within + shrinkage * scale * np.eye(len(within))
+        return np.asarray(eigh(between, drawn)[1][:, ::-1])  # the most telling first
+
+    candidates = [
+        every[:, :count]
+        for every in map(discriminants, SHRINKAGES)
+        for count in (*DISCRIMINANTS, every.shape[1])
+        if count <= every.shape[1]
+    ]
+
+    def told_apart(candidate: Features) -> float:
+        projected = unit((features[held_out] - centre) @ candidate)
+        return _separation(projected, projected, kept)
+
+    best = max(candidates, key=told_apart)
+    return lambda given: unit((given - centre) @ best)
 
 
 def learn_pixel_metric(learning: Learning) -> Callable[[Crops], Features]:
@@ -103,17 +126,19 @@ def learn_pixel_metric(learning: Learning) -> Callable[[Crops], Features]:
     return lambda crops: metric(whitened(crops))
 
 
-def learn_cnn(
-    learning: Learning, on_epoch: Callable[[int, float], None]
-) -> tuple[Callable[[Crops], Features], Projection]:
-    """Return the network, and the projection of originals that it was taught to aim at."""
-    learnt = ~learning.held_out
-    centre = learning.originals[learnt].mean(axis=0)
+def aims(learning: Learning) -> tuple[Features, Projection]:
+    """Return the unit vectors that a network is to aim at, one an output, and the projection of originals."""
+    centre = learning.originals[~learning.held_out].mean(axis=0)
     targets = unit(means_of_other_photos(learning.originals, learning.outputs.people) - centre)
-    network = train_small_cnn(
-        learning.crops, targets.astype(np.float32), learning.held_out, on_epoch=on_epoch
-    )
-    return lambda crops: network(crops).astype(np.float64), lambda originals: unit(originals - centre)
+    return targets, lambda originals: unit(originals - centre)
+
+
+def look_by_cnn(given: tuple[Learning, Crops]) -> Arrays:
+    """Teach a network what outputs aim at; return what it makes of other outputs. Called in a worker."""
+    learning, crops = given
+    targets, _ = aims(learning)
+    network = train_small_cnn(learning.crops, targets.astype(np.float32), learning.held_out)
+    return {"features": network(crops)}
 
 
 def name_known_people(features: Features, crops: Crops, people: People) -> ClusteredRate:
