@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from veilmesh_ml.onnx_encoder import OnnxEncoder
 from veilmesh_network.certificates import NodeRole, Validity
 from veilmesh_node.cli.exit import ExitCode
 
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode, free_port
+from tests.unit.ml.tiny_onnx import write_encoder
 
 pytestmark = pytest.mark.faces
 
@@ -46,6 +48,17 @@ def test_settings_that_are_wrong(node: LiveNode) -> None:
     with (node.home.folder / "node.toml").open("a") as file:
         file.write('colour = "blue"\n')
     assert "colour: Extra inputs are not permitted" in start_and_fail(node)
+
+
+async def test_another_encoder(node: LiveNode) -> None:
+    with (node.home.folder / "node.toml").open("a") as file:
+        file.write('encoder = "tiny.onnx"\n')
+    assert "cannot read" in start_and_fail(node)
+    encoder = write_encoder(node.home.folder)
+    node.launch()
+    status = await node.wait_until_answering()
+    assert status.model_digest == OnnxEncoder.load(encoder).model_digest
+    assert node.stop() == ExitCode.OK
 
 
 def test_one_process_to_a_vault(org1: LiveNode) -> None:

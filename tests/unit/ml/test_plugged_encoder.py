@@ -217,7 +217,7 @@ class TestPluggedEngine:
         assert [face.box for face in faces] == [face.box for face in engine.detect(astronaut)]
         assert plugged.encode(astronaut, faces).shape == (len(faces), FEATURES)
         assert plugged.encode(astronaut, []).shape == (0, FEATURES)
-        assert plugged.name == "reference+tiny"
+        assert plugged.name == f"{engine.name}+tiny"
         assert plugged.model_digest != engine.model_digest
         assert plugged.landmarks_digest == engine.landmarks_digest
         box = faces[0].box

@@ -79,6 +79,16 @@ def test_the_environment_wins(tmp_path: Path, issued: IssuedFiles, monkeypatch: 
     assert NodeConfig.load(home.folder).gateway == "peer.example.com:7051"
 
 
+def test_the_encoder_is_a_path(tmp_path: Path, issued: IssuedFiles) -> None:
+    home = make(tmp_path, issued)
+    file = home.folder / "node.toml"
+    file.write_text(file.read_text() + 'encoder = "models/other.onnx"\n')
+    config = NodeConfig.load(home.folder)
+    assert config.encoder == Path("models/other.onnx")
+    file.write_text(config.to_toml())
+    assert NodeConfig.load(home.folder) == config
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
