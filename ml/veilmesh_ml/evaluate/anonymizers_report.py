@@ -64,19 +64,19 @@ def groups_of_attacks(row: MethodResult, judge: str) -> Mapping[str, tuple[str, 
     }
 
 
-def share(rate: ClusteredRate | Rate | None, digits: int = 1) -> str:
+def share(rate: ClusteredRate | Rate | None) -> str:
     """Write a share in percent with its interval; a dash for none."""
     if rate is None or not rate.trials:
         return NOTHING
-    low, high = rate.interval
-    return f"{rate.value:.{digits}%} ({low:.{digits}%} to {high:.{digits}%})"
+    low, high = (100 * end for end in rate.interval)
+    return f"{100 * rate.value:.1f} ({low:.1f}-{high:.1f})"
 
 
 def estimate(value: Estimate, digits: int = 2) -> str:
-    """Write a figure with its interval; a dash for none."""
+    """Write a figure with half its interval's width; a dash for none."""
     if not math.isfinite(value.value):
         return NOTHING
-    return f"{value.value:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f})"
+    return f"{value.value:.{digits}f} ± {(value.high - value.low) / 2:.{digits}f}"
 
 
 def _anonymized(result: AnonymizersResult) -> list[MethodResult]:
@@ -164,7 +164,7 @@ def _judge_section(result: AnonymizersResult, judge: str) -> Section:
         )
     columns = [
         "method",
-        "TPR, fixed threshold",
+        "fixed threshold",
         "as it is",
         "restored",
         "ten averaged",
@@ -188,7 +188,10 @@ def _judge_section(result: AnonymizersResult, judge: str) -> Section:
 
 
 def _best(attack: tuple[str, Outcome] | None) -> str:
-    return NOTHING if attack is None else f"{share(attack[1].tpr)} {attack[0]}"
+    if attack is None:
+        return NOTHING
+    name, outcome = attack
+    return share(outcome.tpr) if name == "direct" else f"{share(outcome.tpr)} {name}"
 
 
 def _people_section(result: AnonymizersResult) -> Section:
@@ -232,19 +235,20 @@ def _utility_section(result: AnonymizersResult) -> Section:
             share(row.utility.group),
             estimate(row.utility.ssim),
             estimate(row.utility.psnr_db, 1),
-            f"{row.utility.changed.value:.1%}",
+            f"{100 * row.utility.changed.value:.1f}",
             f"{row.utility.cpu_ms:.1f}",
         ]
         for row in _anonymized(result)
     ]
     text = (
-        "Found: of the faces that the detector finds in the originals. NME: distance of landmarks over that "
+        "Shares in percent. Found: of the faces that the detector finds in the originals. NME: distance of "
+        "landmarks over that "
         "of the outer eye corners, where a face is found. Smile: width of the mouth over that distance, "
         "correlated with the original's. SSIM and PSNR over the face. Milliseconds: median, one core, after "
         "detection."
     )
     if result.accuracy:
-        accuracy = ", ".join(f"{name} {share(rate)}" for name, rate in result.accuracy.items())
+        accuracy = ", ".join(f"{name} {share(rate)} %" for name, rate in result.accuracy.items())
         guessed = ", ".join(f"{name} {rate.value:.0%}" for name, rate in result.guessed.items())
         text += (
             "\n\nApparent gender and group by a classifier of our own, which is right on photos held out in: "
@@ -271,7 +275,7 @@ def _key_section(key: KeyAttack) -> Section:
         ),
         *([f"permute, {each.photos_known} known", *_restored(each)] for each in key.ours),
     ]
-    columns = ("attack", "pixels exact", "within eight grey levels")
+    columns = ("attack", "pixels exact, percent", "within eight grey levels, percent")
     return Section("The key of permute", text, [Table(columns, rows)])
 
 
@@ -287,14 +291,14 @@ def _attacks_section(result: AnonymizersResult, judge: str) -> Section:
             name,
             share(outcome.tpr),
             share(outcome.tpr_fixed),
-            NOTHING if outcome.fmr_fixed is None else f"{outcome.fmr_fixed.value:.2%}",
+            NOTHING if outcome.fmr_fixed is None else f"{100 * outcome.fmr_fixed.value:.2f}",
             share(outcome.rank1),
             f"{outcome.gallery:,}" if outcome.gallery else NOTHING,
         ]
         for row in result.methods
         for name, outcome in {**row.attacks[judge], "two outputs linked": row.linked[judge]}.items()
     ]
-    return Section(f"Every attack, judged by {judge}", tables=[Table(columns, rows)])
+    return Section(f"Every attack, judged by {judge}", "In percent.", tables=[Table(columns, rows)])
 
 
 def _tpr_plot(result: AnonymizersResult) -> Plot:

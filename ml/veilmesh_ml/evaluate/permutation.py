@@ -8,6 +8,7 @@ recognised; that is `anonymizers`' question.
 Source: S4, sections 2.3, 2.6 and 3.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ from veilmesh_ml.evaluate.treatments import BASELINES, PermuteAlike, Treatment, 
 from veilmesh_ml.evaluate.trials import Photo
 from veilmesh_ml.evaluate.utility import found_again
 from veilmesh_ml.face import Box, Face
+from veilmesh_ml.face_measures import measure_face
 from veilmesh_ml.image import read_image
-from veilmesh_ml.quality import assess_for_enrolment
+from veilmesh_ml.quality import score_face
 from veilmesh_ml.regions import key_region
 
 SWEEP = (4500, 5500, 6500, 7500, 8000, 8500, 9360)  # S4's figures 5 and 6; its tables are at 8,000
@@ -74,7 +76,7 @@ class Row:
         pixels: permuted on average; None for what is no permutation.
         ssim, psnr_db: against the original, whole picture.
         hog, mmod: pictures in which the detector finds the face.
-        clarity: our quality score.
+        quality: our unified score, 0 to 100.
         distance: to the average face, in grey levels a pixel (root mean square).
         farthest: the largest such distance.
         published: S4's figures, where it has some.
@@ -87,7 +89,7 @@ class Row:
     psnr_db: Estimate
     hog: Rate
     mmod: Rate
-    clarity: Estimate
+    quality: Estimate
     distance: Estimate
     farthest: float
     published: Published | None
@@ -103,7 +105,7 @@ class Row:
             "psnr_db": self.psnr_db.document(),
             "found_hog": self.hog.document(),
             "found_mmod": self.mmod.document(),
-            "clarity": self.clarity.document(),
+            "quality": self.quality.document(),
             "distance_to_average_face": self.distance.document(),
             "farthest_from_average_face": round(self.farthest, 3),
             "published": None
@@ -156,12 +158,12 @@ def measure_treated(subjects: Sequence[Subject], data: Path, treatment: Treatmen
     """Treat each photo; called in a worker.
 
     Returns:
-        ssim, psnr, clarity (n,), hog and mmod boxes (n, 4), zeros where no face is found, thumbnails
+        ssim, psnr, quality (n,), hog and mmod boxes (n, 4), zeros where no face is found, thumbnails
         (n, 64, 64).
     """
     instruments = measuring.instruments()
     measured: dict[str, list[Any]] = {
-        name: [] for name in ("ssim", "psnr", "clarity", "hog", "mmod", "thumbnails")
+        name: [] for name in ("ssim", "psnr", "quality", "hog", "mmod", "thumbnails")
     }
     for subject in subjects:
         original = read_image(data / subject.photo.path)
@@ -170,7 +172,7 @@ def measure_treated(subjects: Sequence[Subject], data: Path, treatment: Treatmen
         by_hog = [face.box for face in instruments.engine.detect(treated)]
         measured["ssim"].append(ssim(original, treated))
         measured["psnr"].append(psnr_db(original, treated))
-        measured["clarity"].append(assess_for_enrolment(treated, [subject.face]).clarity)
+        measured["quality"].append(score_face(measure_face(treated, subject.face)).unified)
         measured["hog"].append(measuring.edges(measuring.nearest_box(by_hog, box)))
         measured["mmod"].append(
             measuring.edges(measuring.nearest_box(instruments.find_by_mmod(treated), box))
@@ -180,6 +182,13 @@ def measure_treated(subjects: Sequence[Subject], data: Path, treatment: Treatmen
             cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
         )
     return {name: np.array(values) for name, values in measured.items()}
+
+
+def fingerprint(subject: Subject, data: Path, treatment: Treatment) -> str:
+    """SHA-256 (hex) of one treated photo and its quality: another version of either gives another."""
+    treated = treatment.apply(read_image(data / subject.photo.path), subject.face, "fingerprint")
+    quality = score_face(measure_face(treated, subject.face)).unified
+    return hashlib.sha256(treated.tobytes() + repr(quality).encode()).hexdigest()
 
 
 class AverageFace:
@@ -216,7 +225,7 @@ class _Collection:
             for row, photo in enumerate(photos)
             if originals["found"][row]
         ]
-        before = self._run(f"{self.name} original", measure_treated, subjects, self.data, ORIGINAL)
+        before = self._treated(subjects, ORIGINAL)
         average = AverageFace(before["thumbnails"])
         rows = [self._row(ORIGINAL, subjects, before, before, average)]
         treatments: tuple[Treatment, ...] = (
@@ -225,16 +234,31 @@ class _Collection:
             *BASELINES,
         )
         for treatment in treatments:
-            label = f"{self.name} {treatment.name}"
-            after = self._run(label, measure_treated, subjects, self.data, treatment)
+            after = self._treated(subjects, treatment)
             rows.append(self._row(treatment, subjects, before, after, average))
         return rows, Rate(len(subjects), len(photos))
 
+    def _treated(self, subjects: Sequence[Subject], treatment: Treatment) -> dict[str, NDArray[Any]]:
+        mark = self.runner.once(fingerprint, subjects[0], self.data, treatment)
+        label = f"{self.name} {treatment.name}"
+        return self._run(label, measure_treated, subjects, self.data, treatment, made_by=mark)
+
     def _run(
-        self, label: str, measure: Callable[..., Arrays], items: Sequence[Any], *parameters: Any
+        self,
+        label: str,
+        measure: Callable[..., Arrays],
+        items: Sequence[Any],
+        *parameters: Any,
+        made_by: str = "",
     ) -> dict[str, NDArray[Any]]:
         blocks = [
-            Block(label, measure, part, parameters, "\n".join((label, self.digest, *map(_identity, part))))
+            Block(
+                label,
+                measure,
+                part,
+                parameters,
+                "\n".join((label, self.digest, made_by, *map(_identity, part))),
+            )
             for part in in_blocks(items)
         ]
         self.progress(label, 0, len(blocks))
@@ -258,7 +282,7 @@ class _Collection:
             psnr_db=Estimate.mean(after["psnr"]),
             hog=_of_all(found_again(before["hog"], after["hog"]), len(subjects)),
             mmod=_of_all(found_again(before["mmod"], after["mmod"]), len(subjects)),
-            clarity=Estimate.mean(after["clarity"]),
+            quality=Estimate.mean(after["quality"]),
             distance=Estimate.mean(distances),
             farthest=float(distances.max()),
             published=PUBLISHED.get((self.name, treatment.name)),

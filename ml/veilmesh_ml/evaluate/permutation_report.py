@@ -20,13 +20,13 @@ COLUMNS = (
     "S4",
     "found, HOG",
     "found, MMOD",
-    "clarity",
+    "quality",
     "from the average face",
 )
 DEFINITIONS = (
     "SSIM and PSNR over the whole picture, as S4's formulas have it; found: of all pictures, the face "
-    "that the detector finds in the original, overlapping by half or more; clarity: our quality score, 0 "
-    "to 1; distance to the average face along 50 principal components of pictures of 64 x 64, in grey "
+    "that the detector finds in the original, overlapping by half or more; quality: our unified score, 0 "
+    "to 100; distance to the average face along 50 principal components of pictures of 64 x 64, in grey "
     "levels a pixel."
 )
 DIFFERENCES = (
@@ -35,8 +35,8 @@ DIFFERENCES = (
     "others, on untouched faces. Its noise of 0.2 and 0.8 fits noise over the whole picture in PSNR, not "
     "noise over the face. It does not say what 16 x 16 means for superpixels; here it is their side in "
     "pixels. Its CAE is an autoencoder of which it tells nothing, and is left out. FaceQnet is another "
-    "score than clarity: S4 reports 0.41 for noise of 0.2, 0.38 for superpixels, 0.49 for its CAE, and "
-    "none for its own method.\n\n"
+    "score than ours: S4 reports 0.41 for noise of 0.2, 0.38 for superpixels, 0.49 for its CAE, and none "
+    "for its own method.\n\n"
     "Its figures on AT&T cannot come from permuting so many pixels at random: the mean squared error then "
     "grows in proportion to n, so that from 4,500 to 9,360 pixels PSNR falls by 3.2 dB on even ground, "
     "whatever the size of the picture. S4's falls by 9.2 dB; and its 29.9 dB at 4,500 of 10,304 pixels "
@@ -94,7 +94,7 @@ def _cells(row: Row) -> list[str]:
         "" if published is None else f"{published.psnr_db:.2f}",
         _share(row.hog),
         _share(row.mmod),
-        _figure(row.clarity, 3),
+        _figure(row.quality, 1),
         f"{_figure(row.distance, 1)}, at most {row.farthest:.1f}",
     ]
 
