@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # numpy comes with the faces; a node without them rotates not
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_NORMALS_AT_ONCE = 8_000_000  # 64 MB; some thousand templates of dlib's, a few dozen of 512 numbers
+
 
 def rotate(features: Features, key: Secret) -> Features:
     """Return `features` times the orthogonal matrix of `key` (32 bytes); distances change by < 1e-12."""
@@ -39,7 +41,10 @@ def rotate_back(templates: "Sequence[Features]", keys: "Sequence[Secret]") -> "N
         return np.empty((0, 0))
     features = np.array([template.values for template in templates], dtype=np.float64)  # (n, d)
     count = features.shape[1]
-    _reflect(features, _normals_of(keys, count), range(2, count + 1))
+    at_once = max(1, MAX_NORMALS_AT_ONCE // (count * count // 2))
+    for start in range(0, len(features), at_once):
+        some = slice(start, start + at_once)
+        _reflect(features[some], _normals_of(keys[some], count), range(2, count + 1))
     return features
 
 

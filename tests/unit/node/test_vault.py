@@ -23,7 +23,7 @@ from veilmesh_node.errors import (
     VaultInUseError,
     WrongPassphraseError,
 )
-from veilmesh_node.vault import Database, NodeKey, TemplateVault, create_key_file, open_key_file
+from veilmesh_node.vault import Database, NodeKey, TemplateVault, create_key_file, open_key_file, rotation
 from veilmesh_node.vault.rotation import rotate, rotate_back
 from veilmesh_node.vault.secret_store import SecretStore
 
@@ -100,6 +100,14 @@ def test_rotation_can_be_undone(count: int, keys: list[bytes]) -> None:
     back = rotate_back(templates, secrets)
     for features, row in zip(given, back, strict=True):
         assert math.dist(features.values, row) < 1e-12
+
+
+def test_many_rotations_are_undone_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [Secret(bytes([number]) * 32) for number in range(5)]
+    templates = [rotate(features(float(number)), key) for number, key in enumerate(keys)]
+    whole = rotate_back(templates, keys)
+    monkeypatch.setattr(rotation, "MAX_NORMALS_AT_ONCE", 2 * 128 * 64)
+    assert (rotate_back(templates, keys) == whole).all()
 
 
 def test_rotations_under_two_keys_are_unlinkable() -> None:
