@@ -36,7 +36,7 @@ def loads(data: bytes) -> Json:
         NotCanonicalError: not UTF-8, not JSON, duplicate keys, floats, or not in canonical form.
     """
     try:
-        value: Json = json.loads(data.decode(), parse_float=_refuse_float, parse_constant=_refuse_float)
+        value: Json = _DECODER.decode(data.decode())
         canonical = dumps(value)
     except NotCanonicalError:
         raise
@@ -72,3 +72,6 @@ def _check(value: Json) -> None:
 
 def _refuse_float(_text: str) -> NoReturn:
     raise NotCanonicalError("a number is not an integer")
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float)

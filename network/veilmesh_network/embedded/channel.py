@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from datetime import datetime
 from functools import lru_cache
-from hashlib import sha256
 
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.errors import IdentityError
@@ -15,7 +14,8 @@ from veilmesh_fabric.policy import (
 )
 from veilmesh_fabric.signature_checks import SignedMessage, signature_holds
 
-_REMEMBERED_SIGNATURES = 20_000
+_REMEMBERED_SIGNATURES = 4096  # with their messages; a full block has 400
+_LONGEST_REMEMBERED = 16 * 1024  # bytes of a message; most have 2 to 6 kB
 _REMEMBERED_IDENTITIES = 4096
 
 
@@ -24,7 +24,7 @@ class Channel:
 
     def __init__(self, config: ChannelConfig) -> None:
         self.config = config
-        self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._good: OrderedDict[bytes, SignedMessage] = OrderedDict()  # by signature
         self._satisfies = lru_cache(_REMEMBERED_IDENTITIES)(self._find_satisfies)
 
     def signer(self, signed: SignedMessage, at: datetime) -> Identity:
@@ -46,11 +46,13 @@ class Channel:
         the validator at those that this process's endorser has just made. Whether one holds is a pure
         function of signer, message and signature; so what `remember` was told needs no second check.
         """
-        return _digest(signed) in self._good or signature_holds(*signed)
+        return self._good.get(signed.signature) == signed or signature_holds(*signed)
 
     def remember(self, signed: SignedMessage) -> None:
         """Remember a signature that this process has checked or made, and that the validator will meet."""
-        self._good[_digest(signed)] = None
+        if len(signed.message) > _LONGEST_REMEMBERED:
+            return
+        self._good[signed.signature] = signed
         if len(self._good) > _REMEMBERED_SIGNATURES:
             self._good.popitem(last=False)
 
@@ -73,8 +75,3 @@ class Channel:
 
     def _find_satisfies(self, policy: str, identity: Identity) -> bool:
         return self.config.policies.policy(policy).satisfied_by([identity])
-
-
-def _digest(signed: SignedMessage) -> bytes:
-    signer, signature, message = signed
-    return sha256(b"%d %d %b%b%b" % (len(signer), len(message), signer, message, signature)).digest()

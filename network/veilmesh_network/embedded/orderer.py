@@ -3,11 +3,13 @@
 A transaction is taken if its creator may write to the channel (`/Channel/Writers`), is valid now, and its
 size is within the channel's limit; nothing else is looked at, as on Fabric (`orderer/common/msgprocessor`).
 A batch is whatever has arrived while the batch before was being committed, up to the channel's limits. A
-lone transaction waits for no timer; only if the batch before held several is the next one given a moment to
-fill, since each block costs a signature and a synchronised write.
+lone transaction waits for no timer; only if the batch before held several is the next one held open for as
+long as more keep coming, since each block costs a signature and a synchronised write, and answers that are
+sent together cost both ends less.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -20,8 +22,9 @@ from veilmesh_fabric.wire import decode
 
 from veilmesh_network.embedded.channel import Channel
 
-_GATHER_PER_TRANSACTION_S = 0.002  # of the batch before: what a block costs, roughly
-_LONGEST_GATHER_S = 0.02
+_LULL_PER_TRANSACTION_S = 0.001  # of the batch before: so long without an arrival, and no more are coming
+_LONGEST_LULL_S = 0.01
+_LONGEST_GATHER_S = 0.1
 _MAX_WAITING = 10_000  # transactions; a client is told to come back, rather than the process to grow
 
 
@@ -70,9 +73,9 @@ class Orderer:
     async def batch(self) -> list[bytes]:
         """Wait until something has arrived; return it, in order. Empty only after `close`."""
         await self._arrived.wait()
+        if self._last_batch > 1:
+            await self._gather()
         limits = self._channel.config.orderer
-        if self._last_batch > 1 and len(self._waiting) < limits.max_message_count and not self._closed:
-            await asyncio.sleep(min(self._last_batch * _GATHER_PER_TRANSACTION_S, _LONGEST_GATHER_S))
         batch: list[bytes] = []
         size = 0
         while self._waiting and len(batch) < limits.max_message_count:
@@ -84,6 +87,16 @@ class Orderer:
             self._arrived.clear()
         self._last_batch = len(batch)
         return batch
+
+    async def _gather(self) -> None:
+        """Wait while transactions keep arriving, and a block has room for them."""
+        lull_s = min(self._last_batch * _LULL_PER_TRANSACTION_S, _LONGEST_LULL_S)
+        until = time.monotonic() + _LONGEST_GATHER_S
+        full = self._channel.config.orderer.max_message_count
+        arrived = 0
+        while arrived < len(self._waiting) < full and time.monotonic() < until and not self._closed:
+            arrived = len(self._waiting)
+            await asyncio.sleep(lull_s)
 
     def close(self) -> None:
         """Take nothing more; what has arrived can still be fetched."""

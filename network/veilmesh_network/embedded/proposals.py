@@ -4,9 +4,8 @@ Source: Fabric `core/endorser/msgvalidation.go`, whose sentences the refusals ke
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
@@ -23,8 +22,7 @@ class ProposalError(Exception):
     """The proposal is not one: malformed, not its creator's, or of no one who may propose."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedProposal:
+class OpenedProposal(NamedTuple):
     """A signed proposal taken apart; nothing of it is checked but its form."""
 
     message: Any  # peer.Proposal

@@ -22,6 +22,8 @@ from veilmesh_fabric.world_state import StateEntry, StateKey
 from veilmesh_network.errors import StorageError
 
 _NO_METADATA: Mapping[str, bytes] = MappingProxyType({})
+_MOST_REMEMBERED = 10_000  # entries of the state
+_CHECKPOINT_PAGES = 4000  # 16 MiB of journal: pages that many blocks change are copied back once
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (
@@ -93,16 +95,22 @@ class BlockCommit:
 
 
 class Snapshot:
-    """The state as of one block, whatever is committed meanwhile; so what was read once stays as it is."""
+    """The state as of one block, whatever is committed meanwhile; so what was read once stays as it is.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    All snapshots of one block remember together: most proposals read the same few keys.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, known: dict[StateKey, StateEntry | None]) -> None:
+        """View the state inside a transaction of `connection`; `known` is what is in it already."""
         self._connection = connection
-        self._read: dict[StateKey, StateEntry | None] = {}
+        self._known = known
 
     def get(self, key: StateKey) -> StateEntry | None:
-        if key in self._read:
-            return self._read[key]
-        entry = self._read[key] = self._fetch(key)
+        if key in self._known:
+            return self._known[key]
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        entry = self._known[key] = self._fetch(key)
         return entry
 
     def _fetch(self, key: StateKey) -> StateEntry | None:
@@ -152,6 +160,8 @@ class LedgerStore:
         """
         self._path = path
         self._idle: list[sqlite3.Connection] = []
+        self._known_at = 0  # the height at which the state is as `_known` says
+        self._known: dict[StateKey, StateEntry | None] = {}
         try:
             self._writer = self._connect()
             self._writer.executescript(_SCHEMA)
@@ -166,8 +176,7 @@ class LedgerStore:
     def height(self) -> int:
         """The number of committed blocks."""
         with self._reader() as connection:
-            (last,) = connection.execute("SELECT max(number) FROM blocks").fetchone()
-        return 0 if last is None else int(last) + 1
+            return _height(connection)
 
     def block(self, number: int) -> bytes:
         """Return the block as it was committed.
@@ -198,7 +207,10 @@ class LedgerStore:
         with self._reader() as connection:
             connection.execute("BEGIN")
             try:
-                yield Snapshot(connection)
+                height = _height(connection)  # with the first read SQLite settles what the transaction sees
+                if height != self._known_at:
+                    self._known_at, self._known = height, {}
+                yield Snapshot(connection, self._known)
             finally:
                 connection.rollback()
 
@@ -252,7 +264,13 @@ class LedgerStore:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
+
+
+def _height(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT max(number) FROM blocks").fetchone()
+    return 0 if last is None else int(last) + 1
 
 
 def _transaction(connection: sqlite3.Connection, tx_id: str) -> TransactionRecord | None:

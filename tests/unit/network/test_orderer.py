@@ -92,6 +92,32 @@ async def test_a_batch_holds_no_more_than_the_channel_says(setup: Setup, orderer
     assert [*batches[0], *batches[1]] == [envelope.SerializeToString() for envelope in envelopes]
 
 
+async def test_a_batch_is_held_open_while_more_keep_coming(setup: Setup, orderer: Orderer) -> None:
+    for _ in range(2):
+        orderer.take(setup.envelope())
+    assert len(await orderer.batch()) == 2
+    late = setup.envelope()
+
+    async def one_more() -> None:
+        orderer.take(late)
+
+    orderer.take(setup.envelope())
+    batch = asyncio.create_task(orderer.batch())
+    arriving = asyncio.create_task(one_more())  # its turn comes when the batch is being held open
+    assert (await batch)[-1] == late.SerializeToString()
+    await arriving
+
+
+async def test_a_full_batch_is_not_held_open(
+    setup: Setup, orderer: Orderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("veilmesh_network.embedded.orderer._LULL_PER_TRANSACTION_S", 3600)
+    monkeypatch.setattr("veilmesh_network.embedded.orderer._LONGEST_LULL_S", 3600)
+    for _ in range(2 * _MAX_COUNT):
+        orderer.take(setup.envelope())
+    assert [len(await orderer.batch()), len(await orderer.batch())] == [_MAX_COUNT, _MAX_COUNT]
+
+
 async def test_a_batch_is_no_larger_than_preferred(setup: Setup, orderer: Orderer) -> None:
     large = setup.envelope(name="x" * 1600)
     assert _PREFERRED_BYTES / 3 < large.ByteSize() < _PREFERRED_BYTES / 2

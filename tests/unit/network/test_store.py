@@ -66,6 +66,43 @@ def test_a_snapshot_does_not_see_later_blocks(store: LedgerStore) -> None:
             assert after.get(key("a")) == StateEntry(b"2", {}, Version(1, 0))
 
 
+def test_snapshots_of_one_block_remember_together_and_of_two_apart(store: LedgerStore) -> None:
+    statements: list[str] = []
+    fill(store, {"a": b"1"})
+    with store.snapshot() as snapshot:
+        snapshot._connection.set_trace_callback(
+            statements.append
+        )  # of the one connection: none is open beside
+        assert snapshot.get(key("a")) == StateEntry(b"1", {}, Version(0, 0))
+        assert snapshot.get(key("b")) is None
+    asked = _state_reads(statements)
+    with store.snapshot() as again:
+        assert again.get(key("a")) == StateEntry(b"1", {}, Version(0, 0))
+        assert again.get(key("b")) is None
+    assert _state_reads(statements) == asked == 2
+    store.commit(block(1, {"a": None, "b": b"2"}))
+    with store.snapshot() as after:
+        assert after.get(key("a")) is None
+        assert after.get(key("b")) == StateEntry(b"2", {}, Version(1, 0))
+    assert _state_reads(statements) == 4
+
+
+def _state_reads(statements: list[str]) -> int:
+    return sum("FROM state" in statement for statement in statements)
+
+
+def test_what_is_remembered_is_bounded(store: LedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veilmesh_network.embedded.store._MOST_REMEMBERED", 3)
+    fill(store, {name: name.encode() for name in "abcdefgh"})
+    for _ in range(2):
+        with store.snapshot() as snapshot:
+            for name in "abcdefgh":
+                entry = snapshot.get(key(name))
+                assert entry is not None
+                assert entry.value == name.encode()
+                assert len(store._known) <= 3
+
+
 def test_a_block_that_cannot_be_written_leaves_nothing(store: LedgerStore) -> None:
     fill(store, {"a": b"1"})
     with pytest.raises(StorageError, match="block 0 cannot be written"):
