@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
@@ -26,11 +27,18 @@ _LONGEST_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """Rates at `concurrency` clients on one connection; the lone submit is one client alone."""
+    """Rates at `concurrency` clients on one connection; the lone submit is one client alone.
+
+    The CPU times are of one such call, in the ledger's process and in the load's.
+    """
 
     submit_per_s: float
     lone_submit_p50_ms: float
     evaluate_per_s: float
+    submit_ledger_cpu_ms: float
+    submit_load_cpu_ms: float
+    evaluate_ledger_cpu_ms: float
+    evaluate_load_cpu_ms: float
     submits: int
     lone_submits: int
     evaluates: int
@@ -75,7 +83,7 @@ async def bench_ledger(
                 f"{size.lone_submits} submits one by one, then {size.submits} submits and "
                 f"{size.evaluates} evaluates at concurrency {size.concurrency}"
             )
-            figures = await _load(folder, size)
+            measured = await _load(folder, size)
             if on_loaded is not None:
                 await asyncio.to_thread(on_loaded, network)
         finally:
@@ -86,14 +94,11 @@ async def bench_ledger(
         evaluates=size.evaluates,
         concurrency=size.concurrency,
         endorsements=_MEMBERS,
-        submit_per_s=figures["submit_per_s"],
-        lone_submit_p50_ms=figures["lone_submit_p50_ms"],
-        evaluate_per_s=figures["evaluate_per_s"],
-        blocks=int(figures["blocks"]),
+        **measured,
     )
 
 
-async def _load(folder: Path, size: BenchSize) -> dict[str, float]:
+async def _load(folder: Path, size: BenchSize) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "veilmesh_network.bench_load", str(folder)),
         *(str(size.submits), str(size.lone_submits), str(size.evaluates), str(size.concurrency)),
@@ -109,5 +114,5 @@ async def _load(folder: Path, size: BenchSize) -> dict[str, float]:
     if process.returncode != 0:
         last = said.decode(errors="replace").strip().splitlines()[-1:]
         raise NetworkError(f"the load failed: {' '.join(last) or 'it said nothing'}")
-    figures: dict[str, float] = json.loads(answer)
+    figures: dict[str, Any] = json.loads(answer)
     return figures

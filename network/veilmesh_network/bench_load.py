@@ -1,7 +1,7 @@
 """The load of `bench.py`, in a process of its own.
 
-`python -m veilmesh_network.bench_load NET SUBMITS LONE EVALUATES CONCURRENCY` prints one JSON document:
-`submit_per_s`, `lone_submit_p50_ms`, `evaluate_per_s`, `blocks`.
+`python -m veilmesh_network.bench_load NET SUBMITS LONE EVALUATES CONCURRENCY` prints one JSON document: the
+figures that `BenchResult` names and `BenchSize` does not.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -21,13 +22,24 @@ from veilmesh_fabric import Contract, Gateway, SigningIdentity, SubmittedTransac
 from veilmesh_network.bench import BENCH_NODE, BenchSize
 from veilmesh_network.network import OPERATOR, Network
 from veilmesh_network.organisation import Organisation
+from veilmesh_network.supervisor import LedgerProcess
 
 _NODE_ID = "bench"
 _WARM_UP = 100
 
 
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What one call costs, on average."""
+
+    wall_s: float
+    ledger_cpu_s: float
+    load_cpu_s: float
+
+
 async def _main(folder: Path, size: BenchSize) -> dict[str, float]:
     network = Network.load(folder)
+    ledger = LedgerProcess(folder)
     members = network.members
     async with connect(network.address, network.tls_roots.read_bytes()) as channel:
 
@@ -37,21 +49,27 @@ async def _main(folder: Path, size: BenchSize) -> dict[str, float]:
 
         node = contract(members[0], BENCH_NODE)
         await _prepare(network, node, [contract(member, OPERATOR) for member in members])
-        await _at_once(_WARM_UP, size.concurrency, lambda number: _anchor(node, f"warm {number}"))
+        await _at_once(ledger, _WARM_UP, size.concurrency, lambda number: _anchor(node, f"warm {number}"))
         lone_s = []
         for number in range(size.lone_submits):
             start = time.perf_counter()
             await _anchor(node, f"lone {number}")
             lone_s.append(time.perf_counter() - start)
-        submit_s = await _at_once(size.submits, size.concurrency, lambda number: _anchor(node, str(number)))
-        evaluate_s = await _at_once(
-            size.evaluates, size.concurrency, lambda number: _get(node, str(number % size.submits))
+        submit = await _at_once(
+            ledger, size.submits, size.concurrency, lambda number: _anchor(node, str(number))
+        )
+        evaluate = await _at_once(
+            ledger, size.evaluates, size.concurrency, lambda number: _get(node, str(number % size.submits))
         )
         last = await _anchor(node, "last")
     return {
-        "submit_per_s": round(size.submits / submit_s, 1),
+        "submit_per_s": round(1 / submit.wall_s, 1),
         "lone_submit_p50_ms": round(median(lone_s) * 1000, 2),
-        "evaluate_per_s": round(size.evaluates / evaluate_s, 1),
+        "evaluate_per_s": round(1 / evaluate.wall_s, 1),
+        "submit_ledger_cpu_ms": round(submit.ledger_cpu_s * 1000, 3),
+        "submit_load_cpu_ms": round(submit.load_cpu_s * 1000, 3),
+        "evaluate_ledger_cpu_ms": round(evaluate.ledger_cpu_s * 1000, 3),
+        "evaluate_load_cpu_ms": round(evaluate.load_cpu_s * 1000, 3),
         "blocks": last.block_number + 1,
     }
 
@@ -92,19 +110,22 @@ def _root(name: str) -> str:
     return sha256(name.encode()).hexdigest()
 
 
-async def _at_once(count: int, concurrency: int, work: Callable[[int], Awaitable[object]]) -> float:
-    """Do `work` for 0 to count - 1, `concurrency` at a time; return how many seconds it took."""
+async def _at_once(
+    ledger: LedgerProcess, count: int, concurrency: int, work: Callable[[int], Awaitable[object]]
+) -> _Cost:
+    """Do `work` for 0 to count - 1, `concurrency` at a time; return what one of them took."""
     numbers = iter(range(count))
 
     async def worker() -> None:
         for number in numbers:
             await work(number)
 
-    start = time.perf_counter()
+    start = time.perf_counter(), ledger.cpu_s(), time.process_time()
     async with asyncio.TaskGroup() as group:
         for _ in range(concurrency):
             group.create_task(worker())
-    return time.perf_counter() - start
+    end = time.perf_counter(), ledger.cpu_s(), time.process_time()
+    return _Cost(*((after - before) / count for before, after in zip(start, end, strict=True)))
 
 
 if __name__ == "__main__":

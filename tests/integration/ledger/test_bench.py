@@ -11,6 +11,8 @@ async def test_a_small_bench() -> None:
     assert result.submit_per_s > 0
     assert result.evaluate_per_s > result.submit_per_s
     assert result.lone_submit_p50_ms > 0
+    assert result.submit_ledger_cpu_ms > result.evaluate_ledger_cpu_ms > 0
+    assert result.submit_load_cpu_ms > result.evaluate_load_cpu_ms > 0
     assert result.endorsements == 3
     assert result.blocks > 5 + 5 + 2  # lone submits, founding and approvals, genesis and definition
     assert said
