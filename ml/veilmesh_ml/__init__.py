@@ -1,6 +1,6 @@
 """Faces: detect, align, encode, anonymize, and the gate that tries to break every anonymized picture.
 
-    engine = load_engine("reference")
+    engine = load_engine()
     image = read_image("photo.jpg")                   # uint8 (height, width, 3) RGB, upright
     faces = engine.detect(image)                      # list[Face]: box, landmarks (68, 2), confidence
     features = engine.encode(image, faces)            # float64 (n, 128)

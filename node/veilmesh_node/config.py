@@ -10,7 +10,7 @@
     gateway = "127.0.0.1:7051"
     channel = "veilmesh"
     chaincode = "veilmesh"
-    engine = "reference"                          # left out: fast, with the same features; this is dlib itself
+    engine = "reference"                          # left out: fast, with equal features; this is dlib itself
     encoder = "models/arcface.onnx"               # left out: dlib's; see veilmesh_ml/encoder_description.py
 
 A relative path is within the home folder, where everything else has its place; `home.py` lists it.

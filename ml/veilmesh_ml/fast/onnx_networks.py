@@ -1,7 +1,5 @@
 """The networks on onnxruntime, which is set up here for a machine that has other work too."""
 
-import os
-
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -13,8 +11,8 @@ from veilmesh_ml.fast.resnet import CHIPS, Resnet
 from veilmesh_ml.fast.tiling import LEVEL, SIZES, Tiling, shrinking_onnx
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.model_files import ENCODER, MMOD, locate
+from veilmesh_ml.threads import default_threads
 
-THREADS_AT_MOST = 8  # more gain little on pictures of this size
 
 
 class OnnxNetworks:
@@ -60,14 +58,6 @@ class OnnxNetworks:
                 level = self._shrinking.run(None, {LEVEL: level, SIZES: sizes})[0]
             place.cut(tiled)[:] = level
         return tiled
-
-
-def default_threads() -> int:
-    """Return as many threads as this process may use cores, or as `OMP_NUM_THREADS` says."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    return min(len(os.sched_getaffinity(0)), THREADS_AT_MOST)
 
 
 def _session(model: bytes, threads: int, *, arena: bool = True) -> onnxruntime.InferenceSession:

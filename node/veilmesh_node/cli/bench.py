@@ -1,11 +1,14 @@
 """`veilmesh bench`: figures measured on this machine."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from veilmesh_node.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from veilmesh_ml.bench_faces import FacesReport
 
 app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 
@@ -48,6 +51,56 @@ def audit(as_json: JsonOption = False) -> None:
         )
     document = auditing.measure(chain)
     output.show(document, lambda: output.fields("audit", document), as_json=as_json)
+
+
+@app.command()
+def faces(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="A folder of photos, of which 32 are taken; without it one portrait in 32 variations.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How fast faces are found and encoded, beside dlib with the same chips and pictures."""
+    from tempfile import TemporaryDirectory
+
+    from veilmesh_ml.bench_faces import bench_faces, choose_pictures, make_pictures
+
+    from veilmesh_node.cli import output
+
+    with TemporaryDirectory() as folder, output.step("measuring"):
+        pictures = make_pictures(Path(folder)) if data is None else choose_pictures(data)
+        report = bench_faces(pictures, output.note)
+    output.show(report.document(), lambda: _show_faces(report), as_json=as_json)
+
+
+def _show_faces(report: "FacesReport") -> None:
+    from veilmesh_node.cli import output
+
+    document = report.document()
+    comparisons = {**report.encoder, **report.mmod}
+    output.fields("engine", {name: value for name, value in document.items() if not isinstance(value, dict)})
+    output.table(
+        "milliseconds a chip, or a picture",
+        ["work", "dlib", "fast engine", "times as fast", "furthest apart"],
+        [
+            [
+                name,
+                f"{each.dlib_ms:.1f}",
+                f"{each.fast_ms:.1f}",
+                f"{each.times_as_fast:.1f}",
+                f"{each.largest_difference:.1e}",
+            ]
+            for name, each in comparisons.items()
+        ],
+    )
+    output.fields("pictures a second", document["pictures_per_s"])
+    output.fields("share of each step", document["shares"])
 
 
 @app.command()

@@ -29,9 +29,9 @@ from veilmesh_ml.fast.dlib_network import (
 from veilmesh_ml.fast.folding import folded_convolutions, with_mean, with_pixel_scale
 from veilmesh_ml.fast.mmod import CELL_FIELD_PX, CELL_PX, HALO_CELLS, Mmod, scores_in_bands
 from veilmesh_ml.fast.onnx_model import OnnxGraph
-from veilmesh_ml.fast.onnx_networks import default_threads
 from veilmesh_ml.fast.resnet import Resnet
 from veilmesh_ml.fast.tiling import MARGIN_PX, Level, tiling
+from veilmesh_ml.threads import default_threads
 
 pytestmark = pytest.mark.faces
 
