@@ -7,6 +7,7 @@
 Source: Huang et al., Labeled Faces in the Wild, UMass technical report 07-49 (2007), view 2.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,24 @@ def read_pairs(folder: Path) -> list[Pair]:
 def photos_of(pairs: Sequence[Pair]) -> list[Photo]:
     """Return every photo of these pairs once, in their order."""
     return list(dict.fromkeys(photo for pair in pairs for photo in (pair.first, pair.second)))
+
+
+def photos_of_people_from(folder: Path, first_letter: str, at_most: int) -> list[Photo]:
+    """Return the first photos of every person whose name begins with that letter or a later one.
+
+    People with a single photo are left out. Files that are not named as LFW's are passed over.
+    """
+    people = sorted(path for path in folder.iterdir() if path.is_dir() and path.name >= first_letter)
+    photos = []
+    for person in people:
+        numbers = sorted(
+            int(found[1])
+            for path in person.iterdir()
+            if (found := re.fullmatch(re.escape(person.name) + r"_(\d{4})\.jpg", path.name))
+        )
+        if len(numbers) > 1:
+            photos += [Photo(person.name, number) for number in numbers[:at_most]]
+    return photos
 
 
 def _parsed(lines: Sequence[str], source: Path) -> Iterator[Pair]:

@@ -2,28 +2,24 @@
 
 Which face: that whose centre is nearest to the middle of the photo, which is LFW's convention. A face
 farther away than `CENTRED_WITHIN` is somebody else's. Where no nearer one is found, the engine looks
-thoroughly; then, where it has it, with dlib's MMOD detector; and where that finds none either, the photo is a
-failure to acquire.
+thoroughly, and where that finds none either, the photo is a failure to acquire.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.engine import Engine
 from veilmesh_ml.errors import ImageError
-from veilmesh_ml.face import Box, Face
+from veilmesh_ml.face import Face
 from veilmesh_ml.face_measures import measure_face
 from veilmesh_ml.image import RgbImage, read_file, read_image
 from veilmesh_ml.quality import assess_for_enrolment, check_face, score_face
-
-if TYPE_CHECKING:
-    from veilmesh_ml.fast.mmod import Detection
 
 CENTRED_WITHIN = 0.25  # of the photo's shorter side, from the middle of the photo to the middle of the face
 BATCH = 32
@@ -82,15 +78,6 @@ def acquire(
     return {path: found[path] for path in photos}
 
 
-@runtime_checkable
-class _HasMmod(Protocol):
-    """An engine that has dlib's MMOD detector, too."""
-
-    def detect_mmod(self, image: RgbImage) -> "list[Detection]": ...
-
-    def face_in(self, image: RgbImage, box: Box) -> Face: ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Looked:
     """A photo that was searched for its face: what is known without the encoder, and the face's chip."""
@@ -120,13 +107,11 @@ def _batch(engine: Engine, paths: Sequence[Path], kept: Kept) -> Iterator[tuple[
 
 
 def _look(engine: Engine, path: Path, photo_sha256: str, image: RgbImage) -> _Looked:
-    faces: list[Face] = []
-    face = None
-    for find in _ways_to_find(engine):
-        faces = find(image)
+    faces = engine.detect(image)
+    face = centred(faces, image)
+    if face is None:
+        faces = engine.detect(image, thorough=True)
         face = centred(faces, image)
-        if face is not None:
-            break
     if face is None:
         failure = "no face in the middle of the photo" if faces else "no face was found"
         refusals = assess_for_enrolment(image, faces).reasons
@@ -135,19 +120,6 @@ def _look(engine: Engine, path: Path, photo_sha256: str, image: RgbImage) -> _Lo
     report = check_face(measured) if len(faces) == 1 else assess_for_enrolment(image, faces)
     sample = Sample(None, None, len(faces), "", score_face(measured).scores, report.reasons)
     return _Looked(path, photo_sha256, sample, engine.align(image, face))
-
-
-def _ways_to_find(engine: Engine) -> Iterator[Callable[[RgbImage], list[Face]]]:
-    yield engine.detect
-    yield lambda image: engine.detect(image, thorough=True)
-    if isinstance(engine, _HasMmod):
-        yield lambda image: _found_by_mmod(engine, image)
-
-
-def _found_by_mmod(engine: "_HasMmod", image: RgbImage) -> list[Face]:
-    height, width, _ = image.shape
-    boxes = [found.box.within(height, width) for found in engine.detect_mmod(image)]
-    return [engine.face_in(image, box) for box in boxes if box.width and box.height]
 
 
 def centred(faces: Sequence[Face], image: RgbImage) -> Face | None:

@@ -5,7 +5,8 @@
    failure to acquire, and each of its pairs an error; the figure without those pairs stands beside it.
 3. Every photo against every other: millions of non-mated comparisons, so that small FMRs mean something. From
    these the policy's threshold is set.
-4. Does quality predict the errors of people S to Z, none of whom it was fitted on?
+4. Does quality predict errors? Mated comparisons of people S to Z, whom its weights were not fitted on, also
+   of photos that `pairs.txt` does not name.
 
 Two metrics, each on the features of a face and on the mean of those of its chip and the mirrored chip.
 """
@@ -14,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 from typing import Self
 
@@ -27,7 +28,7 @@ from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.comparisons import AllComparisons, Vectors, compare_all, euclidean, unit
 from veilmesh_ml.evaluate.error_versus_reject import RejectCurve, reject_curve
 from veilmesh_ml.evaluate.fold_accuracy import FoldAccuracy, accuracy_by_folds
-from veilmesh_ml.evaluate.lfw import Pair, Photo, photos_of, read_pairs
+from veilmesh_ml.evaluate.lfw import Pair, Photo, photos_of, photos_of_people_from, read_pairs
 from veilmesh_ml.evaluate.rates import DetCurve, Rate, Scores, det_curve, fmr, fnmr, threshold_at_fmr, tpr
 from veilmesh_ml.evaluate.samples import Kept, Sample, acquire
 from veilmesh_ml.evaluate.trials import FIRST_JUDGED_LETTER
@@ -98,11 +99,15 @@ class QualityFigures:
 
     Attributes:
         threshold: Euclidean.
-        fnmr: of these comparisons before any is rejected.
+        photos: taken for it.
+        failures: of these, photos without features, which have no quality and take no part.
+        fnmr: of the others' comparisons before any is rejected.
         curves: by measure, "unified" and each component.
     """
 
     threshold: float
+    photos: int
+    failures: int
     fnmr: ClusteredRate
     curves: Mapping[str, RejectCurve] = field(repr=False)
 
@@ -160,7 +165,9 @@ def verify_protocol(
     pairs = read_pairs(folder)
     photos = photos_of(pairs)
     paths = [photo.path(folder) for photo in photos]
-    acquired = acquire(engine, paths, kept, lambda done: on_progress(done, len(paths)))
+    judged = photos_of_people_from(folder, FIRST_JUDGED_LETTER, PHOTOS_A_PERSON)
+    wanted = list(dict.fromkeys(photo.path(folder) for photo in (*photos, *judged)))
+    acquired = acquire(engine, wanted, kept, lambda done: on_progress(done, len(wanted)))
     samples = [acquired[path] for path in paths]
     trials = _Trials.of(pairs, photos)
     figures = []
@@ -169,7 +176,9 @@ def verify_protocol(
         figures.append(_figures(name, trials, vectors, everyone))
         if name == NODE_METHOD:
             policy = _policy(everyone, wished_fmr)
-            quality = _quality(samples, trials, vectors, policy.threshold_micro / MICRO)
+            quality = _quality(
+                {photo: acquired[photo.path(folder)] for photo in judged}, policy.threshold_micro / MICRO
+            )
     missing = np.array([sample.features is None for sample in samples])
     return Verification(
         engine=engine.name,
@@ -180,7 +189,7 @@ def verify_protocol(
         people=len(set(trials.person)),
         failures={
             str(path.relative_to(folder)): sample.failure
-            for path, sample in acquired.items()
+            for path, sample in zip(paths, samples, strict=True)
             if sample.failure
         },
         failed_pairs=int(np.count_nonzero(missing[trials.first] | missing[trials.second])),
@@ -275,39 +284,36 @@ def _policy(everyone: AllComparisons, wished: float) -> PolicyThreshold:
     )
 
 
-def _quality(
-    samples: Sequence[Sample], trials: _Trials, vectors: Vectors, policy_threshold: float
-) -> list[QualityFigures]:
-    first, second = _judged_pairs(samples, trials.person)
-    scores = euclidean(vectors[first], vectors[second])
-    person = np.unique(np.asarray(trials.person), return_inverse=True)[1][first]
-    measures = next((sample.quality for sample in samples if sample.quality), {})
-    values = {name: np.array([sample.quality.get(name, np.nan) for sample in samples]) for name in measures}
+def _quality(samples: Mapping[Photo, Sample], policy_threshold: float) -> list[QualityFigures]:
+    """Return the curves; photos come person by person."""
+    usable = {photo: sample for photo, sample in samples.items() if sample.features is not None}
+    pairs = [
+        pair
+        for _, photos in groupby(usable, key=lambda photo: photo.person)
+        for pair in combinations(photos, 2)
+    ]
+    if not pairs:
+        return []
+    scores = euclidean(
+        np.array([usable[first].features for first, _ in pairs]),
+        np.array([usable[second].features for _, second in pairs]),
+    )
+    person = np.unique([first.person for first, _ in pairs], return_inverse=True)[1]
+    measures = next(iter(usable.values())).quality
+    worse = {
+        name: np.array([min(usable[photo].quality[name] for photo in pair) for pair in pairs])
+        for name in measures
+    }
     return [
         QualityFigures(
             threshold=threshold,
+            photos=len(samples),
+            failures=len(samples) - len(usable),
             fnmr=ClusteredRate.of(scores > threshold, person),
-            curves={
-                name: reject_curve(np.minimum(value[first], value[second]), scores > threshold)
-                for name, value in values.items()
-            },
+            curves={name: reject_curve(value, scores > threshold) for name, value in worse.items()},
         )
         for threshold in (DLIB_THRESHOLD_DISSIMILARITY, policy_threshold)
-        if len(first)
     ]
-
-
-def _judged_pairs(
-    samples: Sequence[Sample], person: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return mated comparisons of photos with features, of people that quality was not fitted on."""
-    photos_of_person: dict[str, list[int]] = {}
-    for row, (sample, name) in enumerate(zip(samples, person, strict=True)):
-        if sample.features is not None and name >= FIRST_JUDGED_LETTER:
-            photos_of_person.setdefault(name, []).append(row)
-    both = [pair for rows in photos_of_person.values() for pair in combinations(rows[:PHOTOS_A_PERSON], 2)]
-    table = np.array(both, dtype=np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
 
 
 def _kind(reason: str) -> str:

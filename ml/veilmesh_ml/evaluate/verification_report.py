@@ -110,6 +110,8 @@ def _policy_document(policy: PolicyThreshold) -> Mapping[str, Any]:
 def _quality_document(figures: QualityFigures) -> Mapping[str, Any]:
     return {
         "threshold": figures.threshold,
+        "photos": figures.photos,
+        "failures": figures.failures,
         "fnmr": figures.fnmr.document(),
         "relative_area": {
             name: {str(most): _or_none(curve.relative_area(most)) for most in REJECTED_AT_MOST}
@@ -213,9 +215,10 @@ def _all_section(found: Verification) -> Section:
 def _quality_section(figures: QualityFigures) -> Section:
     return Section(
         f"Does quality predict errors? At threshold {figures.threshold:.3f}",
-        f"Mated comparisons of people S to Z, {PHOTOS_A_PERSON} photos a person at most; FNMR "
-        f"{told(figures.fnmr)}. Rejecting the comparisons of worst quality first, the area under the curve "
-        "relative to rejecting by chance: below 1, quality predicts errors.",
+        f"Mated comparisons of people S to Z, at most {PHOTOS_A_PERSON} photos a person, {figures.photos:,} "
+        f"in all, {figures.failures:,} of them without features and left out; FNMR {told(figures.fnmr)}. The "
+        "area under the curve, comparisons of worst quality being rejected first, relative to rejecting by "
+        "chance: below 1, quality predicts errors.",
         tables=(
             Table(
                 ("quality", *(f"rejecting up to {most:.0%}" for most in REJECTED_AT_MOST)),

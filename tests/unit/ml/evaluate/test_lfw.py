@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from veilmesh_ml.evaluate.lfw import Pair, Photo, ProtocolError, photos_of, read_pairs
+from veilmesh_ml.evaluate.lfw import Pair, Photo, ProtocolError, photos_of, photos_of_people_from, read_pairs
 
 PAIRS = """2\t1
 Ann\t1\t2
@@ -62,3 +62,12 @@ def test_pairs_that_are_no_text(folder: Path) -> None:
     (folder / "pairs.txt").write_bytes(b"\xff\xfe2\t1")
     with pytest.raises(ProtocolError, match="cannot read"):
         read_pairs(folder)
+
+
+def test_photos_of_people_from_a_letter_on(folder: Path) -> None:
+    (folder / "Bob" / "Bob_0001.jpg").touch()
+    (folder / "Bob" / "notes.txt").touch()
+    (folder / "Zoe").mkdir()
+    (folder / "Zoe" / "Zoe_0001.jpg").touch()
+    assert photos_of_people_from(folder, "B", 2) == [Photo("Bob", 1), Photo("Bob", 3)]
+    assert len(photos_of_people_from(folder, "A", 15)) == 5
