@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.errors import UnknownNameError
+from veilmesh_ml.errors import ParameterError, UnknownNameError
 from veilmesh_ml.evaluate import measuring, parrot
 from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, worker_pool
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
@@ -134,7 +134,7 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
     """Run the evaluation.
 
     Raises:
-        ParameterError: the folder holds no people that could be judged.
+        ParameterError: the folder holds no people that could be judged, or no face of theirs was found.
         UnknownNameError: no such method.
         ModelError: an encoder or its description is missing or wrong.
     """
@@ -146,6 +146,8 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
     trials = plan_trials(settings.data, folder if folder.is_dir() else settings.data, settings.people)
     with _Workshop.open(settings, progress) as workshop:
         cast = _Cast.of(workshop.originals(trials), trials)
+        if not cast.probes:
+            raise ParameterError("no face was found in any photo of the people to be judged")
         classifier = workshop.classifier()
         bench = _Bench(workshop, cast, classifier)
         rows = [bench.judge(method) for method in (ORIGINAL, *(METHODS[name] for name in settings.methods))]

@@ -150,7 +150,7 @@ def evaluate_permutation(
                 rows += found[0]
                 counted[name] = found[1]
     if not rows:
-        raise ParameterError(f"{data} has neither lfw/NAME/*.jpg nor orl/NAME/*.pgm")
+        raise ParameterError(f"{data} has neither lfw/NAME/*.jpg nor orl/NAME/*.pgm with faces")
     return PermutationResult(rows, counted)
 
 
@@ -225,6 +225,8 @@ class _Collection:
             for row, photo in enumerate(photos)
             if originals["found"][row]
         ]
+        if not subjects:
+            return [], Rate(0, len(photos))
         before = self._treated(subjects, ORIGINAL)
         average = AverageFace(before["thumbnails"])
         rows = [self._row(ORIGINAL, subjects, before, before, average)]
