@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from veilmesh_ml.release import Release
 
 FAINT = 0.2  # of the surest face's confidence; two people side by side are within a factor of two
-LIKELY = 0.2  # of a detector's confidence; folds and emblems reach 0.1, faces of 40 px 0.2 and more
+LIKELY = 0.2  # of a detector's confidence; the least sure of dlib's example faces has 0.22
 SURROUNDINGS = 0.6  # of the face's width and height, on every side of a surrogate
 
 Result = TypeVar("Result")
