@@ -1,5 +1,6 @@
 """A court orders a permuted picture to be restored: two organisations consent, the keeper's node opens it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from skimage.data import astronaut
 from veilmesh_ml import read_image, write_image
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import must, run
+from veilmesh_node.demo.story import TERMS
 
 from tests.scenario.conftest import Settled
 
@@ -29,17 +31,27 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case(settled: Settled, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def permuting(settled: Settled, tmp_path_factory: pytest.TempPathFactory) -> Settled:
+    """The consortium, whose policy allows what can be undone."""
+    terms = tmp_path_factory.mktemp("policy") / "terms.toml"
+    terms.write_text(re.sub(r"anonymizers = .*", 'anonymizers = ["permute", "mask"]', TERMS))
+    proposal_id = must("policy", "propose", terms, "--home", settled.org1)["proposal_id"]
+    must("policy", "vote", proposal_id, "--home", settled.org2)
+    return settled
+
+
+@pytest.fixture(scope="module")
+def case(permuting: Settled, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Org1 releases a picture, permuted; Org2 brings an order, which is Org2's consent."""
     folder = tmp_path_factory.mktemp("case")
     original, order = folder / "in" / "witness.jpg", folder / "order.txt"
     write_image(original, astronaut()[:300])  # type: ignore[no-untyped-call]  # no annotations
     order.write_text("It is ordered that the picture be restored.")
-    said = must("anonymize", original, "-o", folder / "out", "-m", "permute", "--home", settled.org1)
+    said = must("anonymize", original, "-o", folder / "out", "-m", "permute", "--home", permuting.org1)
     assert (said["released"], said["sealed_keys"]) == (1, 1)
     picture = folder / "out" / "witness.jpg.png"
     words = ("--order", order, "--authority", "Court, 12 C 345/26", "--purpose", "identify a witness")
-    asked = must("unseal", "request", picture, *words, "--home", settled.org2)
+    asked = must("unseal", "request", picture, *words, "--home", permuting.org2)
     assert (asked["status"], asked["consents"]) == ("requested", ["Org2MSP"])
     assert (asked["keeper_node_id"], asked["keeper_msp_id"]) == ("org1-node", "Org1MSP")
     assert asked["receipt_sha256"]
