@@ -73,7 +73,7 @@ def anonymize_folder(
     Args:
         inputs: files and folders; a folder's tree is mirrored below `out_dir`, a file lands in it.
         out_dir: created where missing.
-        settings: how; by default blur at the standard gate level.
+        settings: how; by default `DEFAULT_METHOD` at the standard gate level.
         workers: processes; by default one per core that this process may use.
         progress: called in this process after every file.
 

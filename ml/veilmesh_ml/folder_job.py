@@ -23,7 +23,7 @@ from veilmesh_ml.errors import AnonymizeError, MlError
 from veilmesh_ml.gate import GateLevel, ReleaseGate
 from veilmesh_ml.image import FORMAT_OF_SUFFIX, LOSSY_FORMATS, read_file, read_image, write_image
 from veilmesh_ml.keystream import KEY_BYTES, derive
-from veilmesh_ml.release import release
+from veilmesh_ml.release import DEFAULT_METHOD, release
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class FolderSettings:
         level: how far above it the gate wants every attack to stay.
     """
 
-    method: str = "blur"
+    method: str = DEFAULT_METHOD
     parameters: Mapping[str, Any] = field(default_factory=dict)
     key: bytes | None = field(default=None, repr=False)
     seal: KeySeal | None = None

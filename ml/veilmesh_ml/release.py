@@ -20,7 +20,7 @@ from veilmesh_ml.gate import FACES_AT_ONCE, Candidate, GateVerdict, ReleaseGate
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.regions import SURROUNDINGS
 
-DEFAULT_METHOD = "blur"
+DEFAULT_METHOD = "cluster"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ After k-same (Newton, Sweeney and Malin 2005): every donor is the average of at 
 adds: donors come from mini-batch k-means and are drawn by a key from the nearest, landmarks are
 de-identified too, and the surrogate is fitted to the photo's light and grain. See `veilmesh_ml.surrogate`.
 
-| mode | shape | jaw | hair over the forehead |
+| mode | shape | jaw | hair and hats over the forehead |
 |---|---|---|---|
-| `natural` | pose and expression kept, filtered | the person's | kept |
+| `natural` | the donor's, with the person's pose and expression | half way to the donor's | kept |
 | `strict` | the donor's, but for how far mouth and eyes are open | the donor's | covered |
+
+`natural` tries `strict` next, where the release gate refuses it.
 
 A face that cannot be replaced (landmarks too odd, too small) gets the solid mask, and `masked faces` in the
 parameters says so.
@@ -43,13 +45,10 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-SETTINGS: Final = {
-    Mode.NATURAL: (
-        Setting(caution=4.0, jaw=False),
-        Setting(caution=16.0, jaw=False, keeps_hair=False, keeps_obstacles=False),
-        Setting(caution=None, jaw=True, keeps_hair=False, keeps_obstacles=False),
-    ),
-    Mode.STRICT: (Setting(caution=None, jaw=True, keeps_hair=False, keeps_obstacles=False),),
+_STRICT: Final = Setting(caution=None, jaw=1.0, keeps_hair=False, keeps_obstacles=False)
+SETTINGS: Final = {  # one per attempt
+    Mode.NATURAL: (Setting(caution=20.0, jaw=0.5), _STRICT),
+    Mode.STRICT: (_STRICT,),
 }
 
 

@@ -1,8 +1,9 @@
-"""Which donor a face gets: one of the few nearest, drawn with a key.
+"""Which donor a face gets: suitable, but not alike, and drawn with a key.
 
-Near in what the eye would miss if it changed: gender, ancestry, age, turn of the head, light, mouth, glasses,
-beard. Drawn, because the nearest alone would make a donor a fingerprint: with two keys, two organisations'
-pictures of one person get different donors.
+1. Suitable: the `SUITABLE` nearest in what the eye would miss if it changed: gender, ancestry, age, turn of
+   the head, light, mouth, glasses, beard.
+2. Not alike: of these, the `DRAWN_FROM` whose landmarks are least like the person's.
+3. Drawn: with two keys, two organisations' pictures of one person get different donors.
 """
 
 from typing import Final
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from veilmesh_ml.keystream import derive, words
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES
 from veilmesh_ml.surrogate.bank import Bank
+from veilmesh_ml.surrogate.geometry import Points
 
-DRAWN_FROM: Final = 12
+SUITABLE: Final = 14
+DRAWN_FROM: Final = 10
 # Importance of one standard deviation.
 _WEIGHTS: Final = {
     "lightness": 0.6,
@@ -26,29 +29,34 @@ _WEIGHTS: Final = {
     "pitch": 0.5,
     "mouth open": 1.5,
     "mouth wide": 1.2,
-    "beard": 1.0,
-    "glasses": 1.2,
-    "woman": 2.5,
-    "age": 1.3,
-    "White": 1.2,
-    "Black": 1.5,
-    "Asian": 1.5,
-    "Indian": 1.2,
+    "beard": 1.6,
+    "glasses": 1.8,
+    "woman": 3.0,
+    "age": 1.8,
+    "White": 1.6,
+    "Black": 2.2,
+    "Asian": 2.2,
+    "Indian": 1.6,
     "other": 0.4,
 }
-_LOOK_WEIGHT: Final = 0.0
-_IMPORTANCE: Final = np.array([_WEIGHTS.get(name, _LOOK_WEIGHT) for name in ATTRIBUTES])
+_IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
-def choose(bank: Bank, wanted: NDArray[np.float64], key: bytes) -> int:
-    """Return the index of the donor for a face with these attributes.
+_INNER: Final = slice(17, 68)  # landmarks without the jaw
+
+
+def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes) -> int:
+    """Return the index of the donor for a face.
 
     Args:
         bank: of donors.
-        wanted: (len(ATTRIBUTES),).
+        wanted: the face's attributes, (len(ATTRIBUTES),).
+        shape: its landmarks aligned to the bank's frame, (68, 2).
         key: 32 bytes, of this face alone.
     """
     distance = (((bank.attributes - wanted) / bank.spread * _IMPORTANCE) ** 2).sum(axis=1)
-    nearest = np.argsort(distance, kind="stable")[:DRAWN_FROM]
+    suitable = np.argsort(distance, kind="stable")[:SUITABLE]
+    form = np.hypot.reduce((bank.shapes[suitable] - shape)[:, _INNER].reshape(len(suitable), -1), axis=1)
+    drawn_from = suitable[np.argsort(-form, kind="stable")[:DRAWN_FROM]]
     draw = int(words(derive(key, "donor"), 1)[0])  # its bias towards some is below 2**-60
-    return int(nearest[draw % len(nearest)])
+    return int(drawn_from[draw % len(drawn_from)])

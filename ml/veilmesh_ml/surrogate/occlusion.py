@@ -18,6 +18,8 @@ from veilmesh_ml.surrogate.geometry import Plane
 Lab = NDArray[np.float32]  # (height, width, 3), as OpenCV scales it for uint8: 0 to 255
 
 MOST_SAMPLES: Final = 1000  # of skin
+LIGHTER: Final = 0.3
+GLARE: Final = 250  # lightness, of 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +35,10 @@ class SkinModel:
     spread: NDArray[np.float32]
 
     def unlikeness(self, lab: Lab) -> Plane:
-        """Return how many standard deviations each pixel is off; lighter counts half: highlights are skin."""
+        """Return how many standard deviations each pixel is off; lighter ones, highlights, count little."""
         off = (lab - self.expected) / self.spread
-        off[..., 0] = np.where(off[..., 0] > 0, off[..., 0] * 0.5, off[..., 0])
+        off[..., 1:] *= np.clip((GLARE - lab[..., :1]) / 50, 0, 1)  # what glares has lost its colour
+        off[..., 0] = np.where(off[..., 0] > 0, off[..., 0] * LIGHTER, off[..., 0])
         return np.asarray(np.sqrt((off**2).sum(axis=2)), dtype=np.float32)
 
 

@@ -39,12 +39,14 @@ from veilmesh_ml.surrogate.geometry import (
     with_forehead,
 )
 from veilmesh_ml.surrogate.occlusion import Lab, fall_off, follow_edges, learn_skin, reaching_in
+from veilmesh_ml.surrogate.shape import aligned
 
 DECIDED_AT_PX: Final = (
     160  # width of the face at which pixels are judged; larger faces are scaled down for that
 )
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
 FADE: Final = 0.10  # widths of the face: how fast the correction at the rim fades inwards
+SIDE: Final = 0.06  # widths of the face: how far from the outline hair at the sides stays
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
 # Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
@@ -65,15 +67,15 @@ class Setting:
     Attributes:
         caution: of the shape filter, 1 and more; None takes the donor's shape wholly, but for how far mouth
             and eyes are open.
-        jaw: whether the jaw becomes the donor's too.
+        jaw: how far the jaw becomes the donor's, 0 to 1; the picture around it is warped as far.
         feather: width of the transition, in widths of the face.
         keeps_hair: whether hair and hats over the forehead stay.
         keeps_obstacles: whether things before the lower face stay.
     """
 
     caution: float | None
-    jaw: bool
-    feather: float = 0.04
+    jaw: float
+    feather: float = 0.035
     keeps_hair: bool = True
     keeps_obstacles: bool = True
 
@@ -99,7 +101,7 @@ def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setti
     """
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
-    donor = choose(bank, _attributes(window, points, bank), key)
+    donor = choose(bank, _attributes(window, points, bank), aligned(landmarks, bank.frame.mean_shape), key)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     noise_key = derive(key, "noise")
@@ -123,10 +125,8 @@ def _placed(landmarks: Points, donor: int, bank: Bank, setting: Setting) -> Poin
     else:
         difference = onto.undo(landmarks) - shape
         new = onto.apply(shape + bank.shape_model.kept(difference, setting.caution))
-    if setting.jaw:
-        return with_forehead(new)
-    new[:17] = landmarks[:17]
-    return np.concatenate([new, with_forehead(landmarks)[68:]])
+    outline = (1 - setting.jaw) * with_forehead(landmarks) + setting.jaw * with_forehead(new)
+    return np.concatenate([outline[:17], new[17:], outline[68:]])
 
 
 def _opened_like(new: Points, landmarks: Points, down: NDArray[np.float64]) -> Points:
@@ -143,20 +143,27 @@ def _opened_like(new: Points, landmarks: Points, down: NDArray[np.float64]) -> P
 
 
 def _with_jaw(window: RgbImage, points: Points, placed: Points) -> RgbImage:
-    """Warp the surroundings so that the outline of the face becomes the surrogate's."""
+    """Warp the surroundings so that the outline of the face becomes the surrogate's.
+
+    The face itself follows from its middle on: what of it shows through the feather is skin, not background.
+    """
     before, after = points[OUTLINE], placed[OUTLINE]
-    middle = after.mean(axis=0)
-    ring = middle + (after - middle) * RING
+    middle, old_middle = after.mean(axis=0), before.mean(axis=0)
+    ring = old_middle + (before - old_middle) * RING
     n = len(OUTLINE)
     following = np.roll(np.arange(n), -1)
     strip = np.concatenate(
         [
             np.column_stack([np.arange(n), following, np.arange(n) + n]),
             np.column_stack([following, following + n, np.arange(n) + n]),
+            np.column_stack([np.arange(n), following, np.full(n, 2 * n)]),
         ]
     )
     warp = piecewise_affine(
-        np.concatenate([after, ring]), np.concatenate([before, ring]), strip, *window.shape[:2]
+        np.concatenate([after, ring, [middle]]),
+        np.concatenate([before, ring, [old_middle]]),
+        strip,
+        *window.shape[:2],
     )
     moved = np.asarray(warp.pull(window), dtype=np.uint8)
     return np.where(warp.inside[..., np.newaxis], moved, window)
@@ -277,7 +284,7 @@ def _kept(scene: _Scene, unlike: Plane, setting: Setting) -> NDArray[np.bool_]:
     kept = np.zeros(inside.shape, dtype=np.bool_)
     rim_px = max(1.5, 0.03 * width_px)
     if setting.keeps_hair:
-        may_be = inside & (scene.forehead | (scene.depth < 0.07 * width_px)) & ~scene.features
+        may_be = inside & (scene.forehead | (scene.depth < SIDE * width_px)) & ~scene.features
         kept |= reaching_in(may_be & (unlike > HAIR), scene.depth, rim_px, round(0.002 * width_px**2))
     if setting.keeps_obstacles:
         obstacle = inside & (unlike > OBSTACLE) & ~scene.features
@@ -288,10 +295,15 @@ def _kept(scene: _Scene, unlike: Plane, setting: Setting) -> NDArray[np.bool_]:
 def _correction(
     scene: _Scene, toned: Lab, unlike: Plane, usable: NDArray[np.bool_], kept: NDArray[np.bool_]
 ) -> Lab:
-    """The fall-off of light across the face, and what is then still wrong at the rim."""
+    """The fall-off of light across the face, the forehead's tone, and what is then still wrong at the rim."""
     falling = np.zeros_like(toned)
     falling[..., 0] = fall_off(scene.photo[..., 0], usable) - fall_off(toned[..., 0], usable)
     likely = np.exp(-((unlike / 2.5) ** 2)).astype(np.float32) * ~kept
+    bare = scene.forehead & (likely > 0.3)
+    if bare.sum() >= LEAST_SKIN_PX:
+        tone = np.clip(np.median((scene.photo - toned - falling)[bare], axis=0), -25, 25)
+        above = cv2.GaussianBlur(scene.forehead.astype(np.float32), (0, 0), 0.08 * scene.width_px)
+        falling += above[..., np.newaxis] * tone.astype(np.float32)
     band = likely * (scene.depth > 0) * (scene.depth < RIM * scene.width_px) * ~scene.features
     difference = np.clip(scene.photo - toned - falling, -60, 60)
     close = np.clip(smooth_field(difference, band, 0.08 * scene.width_px), -40, 40)

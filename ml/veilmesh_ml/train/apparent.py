@@ -19,23 +19,33 @@ from veilmesh_ml.errors import ModelError
 from veilmesh_ml.surrogate.attributes import (
     GROUPS,
     LOOK_COMPONENTS,
+    MEASURED,
     AttributeModel,
     appearance_features,
     coarse_texture,
+    measured,
 )
 from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.train.faces import TrainingFaces
 
 MIN_LABELLED = 200
 MAX_SCORE = 4.0  # of the teacher: beyond it, it is sure enough
+_MIRRORED_SIGN = np.array([-1 if name in {"light from the side", "yaw"} else 1 for name in MEASURED])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Appearances:
-    """The fitted model and the teacher's scores, (n, len(APPARENT)), averaged over each person's photos."""
+    """The fitted model, and what it says of the faces it was fitted to.
+
+    Attributes:
+        model: for the bank.
+        teacher: its scores of every face, averaged over each person's photos, (n, len(APPARENT)).
+        attributes: of every face and then of every mirrored face, (2 n, len(ATTRIBUTES)).
+    """
 
     model: AttributeModel
     teacher: NDArray[np.float64]
+    attributes: NDArray[np.float64]
 
 
 def fit_appearances(faces: TrainingFaces, frame: Frame, seed: int) -> Appearances:
@@ -46,6 +56,9 @@ def fit_appearances(faces: TrainingFaces, frame: Frame, seed: int) -> Appearance
     """
     teacher = _averaged_by_person(_teacher_scores(faces), faces.people)
     coarse = np.stack([coarse_texture(texture, frame) for texture in faces.textures])
+    mirrored = np.stack(
+        [coarse_texture(np.ascontiguousarray(texture[:, ::-1]), frame) for texture in faces.textures]
+    )
     components = min(LOOK_COMPONENTS, *coarse.shape)
     look = PCA(components, svd_solver="randomized", random_state=seed).fit(coarse)
     basis = np.zeros((coarse.shape[1], LOOK_COMPONENTS), dtype=np.float32)
@@ -58,7 +71,18 @@ def fit_appearances(faces: TrainingFaces, frame: Frame, seed: int) -> Appearance
         np.asarray(student.intercept_, dtype=np.float32),
         np.asarray(student.coef_.T, dtype=np.float32),
     )
-    return Appearances(model, teacher)
+    measures = np.stack(
+        [measured(*face, frame) for face in zip(faces.textures, faces.landmarks, strict=True)]
+    )
+    apparent = seen @ model.apparent + model.apparent_bias
+    attributes = np.column_stack(
+        [
+            np.concatenate([measures, measures * _MIRRORED_SIGN]),
+            np.concatenate([coarse, mirrored]) @ basis - look.mean_ @ basis,
+            np.concatenate([apparent, apparent]),
+        ]
+    )
+    return Appearances(model, teacher, attributes)
 
 
 def _teacher_scores(faces: TrainingFaces) -> NDArray[np.float64]:

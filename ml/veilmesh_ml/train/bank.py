@@ -6,7 +6,6 @@ import numpy as np
 
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.frame import Frame
-from veilmesh_ml.surrogate.geometry import MIRRORED
 from veilmesh_ml.surrogate.shape import ShapeModel, fit_shapes
 from veilmesh_ml.train.apparent import fit_appearances
 from veilmesh_ml.train.donors import build_donors
@@ -30,20 +29,14 @@ def build_bank(
         ModelError: too few photos have labels.
     """
     appearances = fit_appearances(faces, frame, seed)
-    model = appearances.model
-    mirrored = faces.landmarks[:, MIRRORED] * np.array([-1, 1])
-    attributes = np.array(
-        [
-            model.attributes(t, points, frame)
-            for t, points in zip(faces.textures, faces.landmarks, strict=True)
-        ]
-        + [
-            model.attributes(np.ascontiguousarray(t[:, ::-1]), points, frame)
-            for t, points in zip(faces.textures, mirrored, strict=True)
-        ]
-    )
     donors = build_donors(
-        faces, attributes, appearances.teacher, frame, clusters=clusters, seed=seed, progress=progress
+        faces,
+        appearances.attributes,
+        appearances.teacher,
+        frame,
+        clusters=clusters,
+        seed=seed,
+        progress=progress,
     )
     return Bank(
         frame,
@@ -51,8 +44,8 @@ def build_bank(
         donors.shapes,
         donors.attributes,
         donors.people,
-        attributes.std(axis=0) + 1e-6,
-        model,
+        appearances.attributes.std(axis=0) + 1e-6,
+        appearances.model,
         _shapes(faces, frame),
     )
 

@@ -19,7 +19,7 @@ from sklearn.cluster import MiniBatchKMeans
 
 from veilmesh_ml.surrogate.attributes import APPARENT, ATTRIBUTES, LOOK_COMPONENTS, MEASURED
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE
-from veilmesh_ml.surrogate.frame import Frame
+from veilmesh_ml.surrogate.frame import BROWS, EYES, Frame
 from veilmesh_ml.surrogate.geometry import MIRRORED, TEXTURE_PX, Plane, Points
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.train.faces import TrainingFaces
@@ -154,10 +154,25 @@ class _Averaging:
                 moved.append(cubic.astype(np.float32))
                 moved_weights.append(cv2.remap(weight, *maps, cv2.INTER_LINEAR).astype(np.float32))
             mean = self._weighted(moved, moved_weights)
+        colour = cv2.cvtColor(np.clip(self._finished(mean), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
+        return self._filled(np.asarray(colour, dtype=np.uint8))
+
+    def _finished(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Sharpen features and cheeks; smooth the forehead, where averages of hairlines leave bands."""
+        core = cv2.erode(self.frame.face.astype(np.float32), _DISC)  # beyond it there is no skin to blur with
+        smooth = cv2.GaussianBlur(mean * core[..., np.newaxis], (0, 0), 5.0)
+        smooth = smooth / (cv2.GaussianBlur(core, (0, 0), 5.0)[..., np.newaxis] + 1e-3)
         sharp = mean.copy()
         sharp[..., 0] += 0.6 * (mean[..., 0] - cv2.GaussianBlur(mean[..., 0], (0, 0), 2.0))
-        colour = cv2.cvtColor(np.clip(sharp, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
-        return self._filled(np.asarray(colour, dtype=np.uint8))
+        share = self._plain_forehead[..., np.newaxis]
+        return np.asarray(sharp * (1 - share) + smooth * share, dtype=np.float32)
+
+    @cached_property
+    def _plain_forehead(self) -> Plane:
+        """Where there is nothing but skin to see, 0 to 1: above the brows."""
+        rows = np.arange(TEXTURE_PX)[:, np.newaxis] * np.ones((1, TEXTURE_PX))
+        above = np.clip((self.frame.brow_row - 4 - rows) / 10, 0, 1) * ~self.frame.features
+        return np.asarray(cv2.GaussianBlur(above, (0, 0), 2.5), dtype=np.float32)
 
     def mean_shape(self, chosen: NDArray[np.intp]) -> Points:
         mean = self.frame.mean_shape
@@ -190,7 +205,9 @@ class _Averaging:
         rows, depth = np.arange(TEXTURE_PX)[:, np.newaxis], self.frame.depth_px
         above = np.clip((self.frame.brow_row + 4 - rows) / 12, 0, 1)
         doubt = np.maximum(above, np.clip((13 - depth) / 6, 0, 1) * 0.9)
-        doubt[self.frame.features] = 0
+        for part, room_px in ((EYES, 11), (BROWS, 3)):
+            for side in part:
+                doubt[self.frame.polygon(side, room_px)] = 0
         return np.asarray(cv2.GaussianBlur(doubt, (0, 0), 2), dtype=np.float32)
 
     @cached_property
@@ -206,7 +223,7 @@ class _Averaging:
         far = np.maximum(
             np.clip((self.frame.brow_row + 6 - rows) / 28, 0, 1), np.clip((13 - depth) / 8, 0, 1)
         )
-        trust = 0.15 * np.minimum(self._may_be_hair, far)
+        trust = 0.08 * np.minimum(self._may_be_hair, far)
         return (total / weight[..., np.newaxis]).astype(np.float32), trust.astype(np.float32)
 
     def _layers(self, chosen: NDArray[np.intp]) -> tuple[list[NDArray[np.float32]], list[Plane]]:
@@ -242,7 +259,7 @@ class _Averaging:
         return lab - tone, tone
 
     def _skin_likelihood(self, toneless: NDArray[np.float32]) -> Plane:
-        likely = np.exp(-((toneless / np.array([17, 8, 8], dtype=np.float32)) ** 2).sum(axis=2))
+        likely = np.exp(-((toneless / np.array([22, 9, 9], dtype=np.float32)) ** 2).sum(axis=2))
         return np.asarray(1 - self._may_be_hair + self._may_be_hair * likely, dtype=np.float32)
 
     def _landmarks(self, member: np.intp) -> NDArray[np.float64]:

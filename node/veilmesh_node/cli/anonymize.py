@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from veilmesh_node.sealed_key import Keeper
 
+KNOWN_TO_FAIL = frozenset({"blur", "pixelate", "noise", "superpixel"})
+MCPHERSON = (
+    "57 to 71 of 100 at the first guess when blurred or pixelated (McPherson et al. 2016); prefer cluster"
+)
+
 
 def anonymize(
     inputs: Annotated[
@@ -32,8 +37,14 @@ def anonymize(
         typer.Option(
             "--method",
             "-m",
-            help="blur, pixelate, noise, mask, superpixel or permute.",
-            show_default="blur; with --home, the policy's first",
+            help="cluster, blur, pixelate, noise, mask, superpixel or permute.",
+            show_default="cluster; with --home, the policy's first",
+        ),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            help="cluster: natural, or strict, which keeps less of the person.", show_default="natural"
         ),
     ] = None,
     pixels: Annotated[
@@ -75,7 +86,9 @@ def anonymize(
     from veilmesh_node.cli import ledger, output, receipts, sealed_keys
 
     terms = None if home is None else ledger.evaluate(home, "policy:Current", None, Policy).terms
-    settings = _settings(method, pixels, key_file, terms, strict=strict)
+    settings = _settings(method, {"mode": mode, "n": pixels}, key_file, terms, strict=strict)
+    if settings.method in KNOWN_TO_FAIL:
+        output.note(f"warning: faces under {settings.method} are recognised by trained networks: {MCPHERSON}")
     settings = replace(settings, seal=_keeper(settings, home, seal_to))
     report = _run(inputs, out, settings)
     sealed = sealed_keys.write(report.results)
@@ -107,12 +120,18 @@ def anonymize(
 
 
 def _settings(
-    method: str | None, pixels: int | None, key_file: Path | None, terms: "Terms | None", *, strict: bool
+    method: str | None,
+    parameters: "dict[str, str | int | None]",
+    key_file: Path | None,
+    terms: "Terms | None",
+    *,
+    strict: bool,
 ) -> "FolderSettings":
     """Return how to anonymize; what the policy's terms demand, `strict` can only tighten."""
     from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY
     from veilmesh_ml.folder_job import FolderSettings
     from veilmesh_ml.gate import GateLevel
+    from veilmesh_ml.release import DEFAULT_METHOD
 
     from veilmesh_node.domain.decision import MICRO
 
@@ -123,13 +142,13 @@ def _settings(
         except ValueError as err:
             raise typer.BadParameter(f"{key_file} does not hold 64 hex digits") from err
     if terms is None:
-        default, threshold, level = "blur", DLIB_THRESHOLD_DISSIMILARITY, GateLevel.STANDARD
+        default, threshold, level = DEFAULT_METHOD, DLIB_THRESHOLD_DISSIMILARITY, GateLevel.STANDARD
     else:
         default, threshold = terms.anonymizers[0], terms.threshold_micro / MICRO
         level = GateLevel(terms.gate_level.value)
     return FolderSettings(
         method=method or default,
-        parameters={} if pixels is None else {"n": pixels},
+        parameters={name: value for name, value in parameters.items() if value is not None},
         key=key,
         threshold_dissimilarity=threshold,
         level=GateLevel.STRICT if strict else level,

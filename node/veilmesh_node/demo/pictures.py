@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
-SURROGATE_MARGIN = 0.27  # a node's surrogates show 0.6 face widths of surroundings on each side
-
-
 @dataclass(frozen=True, slots=True)
 class Retake:
     """How a picture is taken again."""
@@ -83,16 +80,6 @@ def people_of(photos: Path, limit: int) -> list[Person]:
     if not found:
         raise PhotosError(f"{photos} holds no folder NAME/ with two or more pictures")
     return found
-
-
-def middle_of(surrogate: Path) -> str:
-    """Return where the face is in a surrogate picture, as LEFT,TOP,RIGHT,BOTTOM: the middle of it."""
-    from PIL import Image
-
-    with Image.open(surrogate) as picture:
-        width, height = picture.size
-    margin_x, margin_y = round(width * SURROGATE_MARGIN), round(height * SURROGATE_MARGIN)
-    return f"{margin_x},{margin_y},{width - margin_x},{height - margin_y}"
 
 
 def _take_again(original: "Image.Image", retake: Retake) -> bytes:
