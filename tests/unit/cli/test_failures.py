@@ -73,6 +73,7 @@ def _node_error(status: str, code: str = "", **detail: object) -> NodeCallError:
         (_node_error("DATA_LOSS", "VAULT_INTEGRITY"), ExitCode.INTEGRITY, "VAULT_INTEGRITY"),
         (_node_error("INVALID_ARGUMENT", "SAMPLE_REJECTED"), ExitCode.FAILED, "SAMPLE_REJECTED"),
         (ModuleNotFoundError("dlib", name="dlib"), ExitCode.FAILED, "FACES_MISSING"),
+        (ModuleNotFoundError("sklearn", name="sklearn"), ExitCode.FAILED, "EVALUATE_MISSING"),
         (OSError(errno.ENOSPC, "No space left on device", "/x"), ExitCode.FAILED, "FILE"),
     ],
 )
