@@ -13,6 +13,7 @@ was. The photos themselves are never copied.
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import read_image
 
 DEFAULT_PEOPLE = 250
+AVERAGED = f"{measuring.OUTPUTS_AVERAGED} outputs, "  # how the names of those attacks begin
 PERMUTED_PIXELS = 6000  # the default of `permute`
 OWN_OTHERS = 3  # people more in the gallery that an attacker anonymizes himself, for each one sought
 PEOPLE_FOLDER, LABELLED_FOLDER = "lfw", "utkface_train"  # in the folder of data
@@ -111,6 +113,8 @@ class AnonymizersResult:
         trials: the photos planned.
         without_face: those in which no face was found; they take no part.
         people_known: people of whom the attacker has labelled outputs.
+        commonest_known: their photos that the one with most photos is in: what naming everybody by that name
+            gets right.
         thresholds: per judge, of originals at the judged FMR.
         accuracy: of the classifiers of gender and group, on photos held out.
         guessed: what would seem kept of gender and group if everybody got the commonest.
@@ -122,6 +126,7 @@ class AnonymizersResult:
     trials: Trials
     without_face: int
     people_known: int
+    commonest_known: Rate
     thresholds: Mapping[str, float]
     accuracy: Mapping[str, Rate]
     guessed: Mapping[str, Rate]
@@ -151,10 +156,12 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
         classifier = workshop.classifier()
         bench = _Bench(workshop, cast, classifier)
         rows = [bench.judge(method) for method in (ORIGINAL, *(METHODS[name] for name in settings.methods))]
+    known = Counter(subject.photo.person for subject in cast.known)
     return AnonymizersResult(
         trials=trials,
         without_face=len(trials.photos) - len(cast.subject_of),
-        people_known=len({subject.photo.person for subject in cast.known}),
+        people_known=len(known),
+        commonest_known=Rate(max(known.values(), default=0), known.total()),
         thresholds=bench.thresholds,
         accuracy={} if classifier is None else classifier.accuracy,
         guessed={} if classifier is None else classifier.guessed(bench.features(ENGINE_JUDGE, cast.probes)),
@@ -416,9 +423,7 @@ class _Bench:
         for judge, outcomes in attacks.items():
             for what in ("mean picture", "mean features"):
                 features = arrays[f"features {judge}, {what}"]
-                outcomes[f"{measuring.OUTPUTS_AVERAGED} outputs, {what}"] = self._against_originals(
-                    judge, features, subjects
-                )
+                outcomes[AVERAGED + what] = self._against_originals(judge, features, subjects)
 
     def _attack_with_learning(
         self, method: Method, mark: str, probes: Arrays, attacks: dict[str, dict[str, Outcome]]
