@@ -45,7 +45,7 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-_STRICT: Final = Setting(caution=None, jaw=1.0, keeps_hair=False, keeps_obstacles=False)
+_STRICT: Final = Setting(caution=None, jaw=1.0, keeps_hair=False, keeps_obstacles=False, feather=0.035)
 SETTINGS: Final = {  # one per attempt
     Mode.NATURAL: (Setting(caution=20.0, jaw=0.5), _STRICT),
     Mode.STRICT: (_STRICT,),

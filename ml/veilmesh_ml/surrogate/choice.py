@@ -16,8 +16,9 @@ from veilmesh_ml.surrogate.attributes import ATTRIBUTES
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.geometry import Points
 
-SUITABLE: Final = 14
-DRAWN_FROM: Final = 10
+SUITABLE: Final = 16
+DRAWN_FROM: Final = 8
+CHILD: Final = 16  # years that a face looks: no child's face on an adult, nor the other way round
 # Importance of one standard deviation.
 _WEIGHTS: Final = {
     "lightness": 0.6,
@@ -31,18 +32,18 @@ _WEIGHTS: Final = {
     "mouth wide": 1.2,
     "beard": 1.6,
     "glasses": 1.8,
-    "woman": 3.0,
-    "age": 1.8,
+    "woman": 4.0,
+    "age": 2.5,
     "White": 1.6,
     "Black": 2.2,
     "Asian": 2.2,
     "Indian": 1.6,
     "other": 0.4,
 }
-_IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
-
-
+_AGE: Final = ATTRIBUTES.index("age")
+_NEVER: Final = 1e6
 _INNER: Final = slice(17, 68)  # landmarks without the jaw
+_IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
 def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes) -> int:
@@ -55,8 +56,9 @@ def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes) -
         key: 32 bytes, of this face alone.
     """
     distance = (((bank.attributes - wanted) / bank.spread * _IMPORTANCE) ** 2).sum(axis=1)
+    distance += np.where((bank.attributes[:, _AGE] < CHILD) == (wanted[_AGE] < CHILD), 0, _NEVER)
     suitable = np.argsort(distance, kind="stable")[:SUITABLE]
-    form = np.hypot.reduce((bank.shapes[suitable] - shape)[:, _INNER].reshape(len(suitable), -1), axis=1)
-    drawn_from = suitable[np.argsort(-form, kind="stable")[:DRAWN_FROM]]
+    unlike = np.linalg.norm((bank.shapes[suitable] - shape)[:, _INNER].reshape(len(suitable), -1), axis=1)
+    drawn_from = suitable[np.argsort(-unlike, kind="stable")[:DRAWN_FROM]]
     draw = int(words(derive(key, "donor"), 1)[0])  # its bias towards some is below 2**-60
     return int(drawn_from[draw % len(drawn_from)])

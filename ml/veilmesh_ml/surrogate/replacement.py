@@ -45,7 +45,7 @@ DECIDED_AT_PX: Final = (
     160  # width of the face at which pixels are judged; larger faces are scaled down for that
 )
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
-FADE: Final = 0.10  # widths of the face: how fast the correction at the rim fades inwards
+FADE: Final = 0.08  # widths of the face: how fast the correction at the rim fades inwards
 SIDE: Final = 0.06  # widths of the face: how far from the outline hair at the sides stays
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
@@ -75,7 +75,7 @@ class Setting:
 
     caution: float | None
     jaw: float
-    feather: float = 0.035
+    feather: float = 0.04
     keeps_hair: bool = True
     keeps_obstacles: bool = True
 
@@ -101,7 +101,8 @@ def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setti
     """
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
-    donor = choose(bank, _attributes(window, points, bank), aligned(landmarks, bank.frame.mean_shape), key)
+    upright = aligned(landmarks, bank.frame.mean_shape)
+    donor = choose(bank, _attributes(window, points, bank), upright, key)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     noise_key = derive(key, "noise")
@@ -123,8 +124,7 @@ def _placed(landmarks: Points, donor: int, bank: Bank, setting: Setting) -> Poin
     if setting.caution is None:
         new = _opened_like(onto.apply(shape), landmarks, onto.matrix[:, 1])
     else:
-        difference = onto.undo(landmarks) - shape
-        new = onto.apply(shape + bank.shape_model.kept(difference, setting.caution))
+        new = onto.apply(shape + bank.shape_model.kept(onto.undo(landmarks) - shape, setting.caution))
     outline = (1 - setting.jaw) * with_forehead(landmarks) + setting.jaw * with_forehead(new)
     return np.concatenate([outline[:17], new[17:], outline[68:]])
 
