@@ -14,7 +14,6 @@ from veilmesh_ml.model_files import ENCODER, MMOD, locate
 from veilmesh_ml.threads import default_threads
 
 
-
 class OnnxNetworks:
     """Implements `Networks` on the CPU; Python's lock is free while it computes."""
 
