@@ -45,9 +45,9 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-_STRICT: Final = Setting(caution=None, jaw=1.0, keeps_hair=False, keeps_obstacles=False, feather=0.035)
+_STRICT: Final = Setting(caution=None, jaw=0.6, keeps_hair=False, keeps_obstacles=False)
 SETTINGS: Final = {  # one per attempt
-    Mode.NATURAL: (Setting(caution=20.0, jaw=0.5), _STRICT),
+    Mode.NATURAL: (Setting(caution=20.0, jaw=0.7), _STRICT),
     Mode.STRICT: (_STRICT,),
 }
 

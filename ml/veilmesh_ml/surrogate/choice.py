@@ -16,7 +16,7 @@ from veilmesh_ml.surrogate.attributes import ATTRIBUTES
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.geometry import Points
 
-SUITABLE: Final = 16
+SUITABLE: Final = 20
 DRAWN_FROM: Final = 8
 CHILD: Final = 16  # years that a face looks: no child's face on an adult, nor the other way round
 # Importance of one standard deviation.
@@ -28,8 +28,8 @@ _WEIGHTS: Final = {
     "light from above": 0.5,
     "yaw": 1.6,
     "pitch": 0.5,
-    "mouth open": 1.5,
-    "mouth wide": 1.2,
+    "mouth open": 2.2,
+    "mouth wide": 2.2,
     "beard": 1.6,
     "glasses": 1.8,
     "woman": 4.0,

@@ -45,14 +45,16 @@ DECIDED_AT_PX: Final = (
     160  # width of the face at which pixels are judged; larger faces are scaled down for that
 )
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
-FADE: Final = 0.08  # widths of the face: how fast the correction at the rim fades inwards
-SIDE: Final = 0.06  # widths of the face: how far from the outline hair at the sides stays
+FADE: Final = 0.05  # widths of the face: how fast the correction at the rim fades inwards
+SIDE: Final = 0.03  # widths of the face: how far from the outline hair at the sides stays
+MARGIN: Final = 0.06  # widths of the face: what is looked at around it
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
 # Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
 # lower face something held before it.
-HAIR: Final = 3.0
+HAIR: Final = 4.5
 OBSTACLE: Final = 5.0
+BROW: Final = 0.09  # widths of the face: room about the landmarks of the brows
 MOUTH_AND_EYES: Final = (  # upper and lower points that open and close
     ((50, 51, 52, 61, 62, 63), (58, 57, 56, 67, 66, 65)),
     ((37, 38), (41, 40)),
@@ -75,7 +77,7 @@ class Setting:
 
     caution: float | None
     jaw: float
-    feather: float = 0.04
+    feather: float = 0.035
     keeps_hair: bool = True
     keeps_obstacles: bool = True
 
@@ -105,10 +107,30 @@ def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setti
     donor = choose(bank, _attributes(window, points, bank), upright, key)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
-    noise_key = derive(key, "noise")
-    return Replaced(
-        *_compose(base, placed, width_px, bank=bank, donor=donor, setting=setting, key=noise_key), donor
+    corner, part = _around(placed, MARGIN * width_px, base)
+    composed, covered = _compose(
+        np.ascontiguousarray(base[part]),
+        placed - corner,
+        landmarks[17:27] - corner,
+        width_px,
+        bank=bank,
+        donor=donor,
+        setting=setting,
+        key=derive(key, "noise"),
     )
+    result, mask = base.copy(), np.zeros(base.shape[:2], dtype=np.bool_)
+    result[part], mask[part] = composed, covered
+    return Replaced(result, mask, donor)
+
+
+def _around(
+    points: Points, margin_px: float, image: RgbImage
+) -> tuple[NDArray[np.int64], tuple[slice, slice]]:
+    """Return the part of the picture about these points: its upper left corner, x and y, and its slices."""
+    limit = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(points.min(axis=0) - margin_px), 0, limit).astype(np.int64)
+    high = np.clip(np.ceil(points.max(axis=0) + margin_px) + 1, 0, limit).astype(np.int64)
+    return low, (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
 def _attributes(window: RgbImage, points: Points, bank: Bank) -> NDArray[np.float64]:
@@ -208,11 +230,20 @@ def _scene(image: RgbImage, placed: Points, width_px: float, bank: Bank, donor: 
 
 
 def _compose(
-    base: RgbImage, placed: Points, width_px: float, *, bank: Bank, donor: int, setting: Setting, key: bytes
+    base: RgbImage,
+    placed: Points,
+    own_brows: Points,
+    width_px: float,
+    *,
+    bank: Bank,
+    donor: int,
+    setting: Setting,
+    key: bytes,
 ) -> tuple[RgbImage, NDArray[np.bool_]]:
     """Lay the donor into the window; return it and which pixels it covers."""
     scene = _scene(base, placed, width_px, bank, donor)
-    decision = _decide(_scaled_down(scene, base, placed, bank, donor), setting)
+    judged = _scaled_down(scene, base, placed, bank, donor)
+    decision = _decide(judged, own_brows * (judged.width_px / width_px), setting)
     surrogate = decision.match.apply(scene.donor) + _enlarged(decision.correction, scene)
     if scene.features.sum() >= LEAST_SKIN_PX:
         light = match_sharpness(scene.photo[..., 0], surrogate[..., 0], scene.features, width_px / 100)
@@ -265,9 +296,9 @@ class _Decision:
     offset: Plane
 
 
-def _decide(scene: _Scene, setting: Setting) -> _Decision:
+def _decide(scene: _Scene, own_brows: Points, setting: Setting) -> _Decision:
     unlike = learn_skin(scene.photo, scene.skin).unlikeness(scene.photo)
-    kept = _kept(scene, unlike, setting)
+    kept = _kept(scene, unlike, own_brows, setting)
     radius = max(1, round(0.03 * scene.width_px))
     slope, offset = follow_edges(kept.astype(np.float32), scene.guide, radius, 2e-3)
     usable = scene.skin & ~kept
@@ -278,9 +309,13 @@ def _decide(scene: _Scene, setting: Setting) -> _Decision:
     return _Decision(match, correction, slope, offset)
 
 
-def _kept(scene: _Scene, unlike: Plane, setting: Setting) -> NDArray[np.bool_]:
+def _kept(scene: _Scene, unlike: Plane, own_brows: Points, setting: Setting) -> NDArray[np.bool_]:
     """Which pixels stay: hair and hats over the forehead and at the rim, and things before the face."""
     inside, width_px = scene.depth > 0, scene.width_px
+    brows = np.zeros(inside.shape, dtype=np.uint8)
+    for centre in np.rint(own_brows).astype(np.int32):
+        cv2.circle(brows, (int(centre[0]), int(centre[1])), max(1, round(BROW * width_px)), 1, cv2.FILLED)
+    inside &= brows == 0  # the person's own brows are no hair over the forehead
     kept = np.zeros(inside.shape, dtype=np.bool_)
     rim_px = max(1.5, 0.03 * width_px)
     if setting.keeps_hair:
