@@ -45,7 +45,7 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-_STRICT: Final = Setting(caution=None, jaw=0.6, keeps_hair=False, keeps_obstacles=False)
+_STRICT: Final = Setting(caution=None, jaw=0.8, keeps_hair=False, keeps_obstacles=False)
 SETTINGS: Final = {  # one per attempt
     Mode.NATURAL: (Setting(caution=20.0, jaw=0.7), _STRICT),
     Mode.STRICT: (_STRICT,),
@@ -117,7 +117,8 @@ class Cluster:
             replaced = replace_face(part, local, self._bank, setting, self._face_key(image, face))
         except (cv2.error, np.linalg.LinAlgError, ValueError):
             return None  # fails closed: the caller masks the face
-        changed = (replaced.window != part).any(axis=2)
+        differs = replaced.window != part
+        changed = differs[..., 0] | differs[..., 1] | differs[..., 2]
         if not changed.any():
             return None
         image[rows, columns] = replaced.window

@@ -39,7 +39,7 @@ class SkinModel:
         off = (lab - self.expected) / self.spread
         off[..., 1:] *= np.clip((GLARE - lab[..., :1]) / 50, 0, 1)  # what glares has lost its colour
         off[..., 0] = np.where(off[..., 0] > 0, off[..., 0] * LIGHTER, off[..., 0])
-        return np.asarray(np.sqrt((off**2).sum(axis=2)), dtype=np.float32)
+        return np.asarray(np.sqrt(off[..., 0] ** 2 + off[..., 1] ** 2 + off[..., 2] ** 2), dtype=np.float32)
 
 
 def learn_skin(lab: Lab, skin: NDArray[np.bool_]) -> SkinModel:

@@ -360,4 +360,5 @@ def _depth(points: Points, height: int, width: int) -> Plane:
 
 
 def _is_grey(image: RgbImage) -> bool:
-    return bool((np.ptp(image, axis=2) <= 2).all())
+    red, green, blue = cv2.split(image)
+    return bool(cv2.absdiff(red, green).max() <= 2 and cv2.absdiff(green, blue).max() <= 2)
