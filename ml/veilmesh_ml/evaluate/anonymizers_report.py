@@ -85,7 +85,9 @@ def _anonymized(result: AnonymizersResult) -> list[MethodResult]:
 
 
 def _fails(row: MethodResult) -> bool:
-    return any(row.worst(judge)[1].tpr.interval[0] > FAILS_ABOVE for judge in row.attacks)
+    """Whether the best attack is that good, allowing for how many were tried."""
+    tried = sum(len(outcomes) for outcomes in row.attacks.values())
+    return any(row.worst(judge)[1].tpr.interval_of_one_in(tried)[0] > FAILS_ABOVE for judge in row.attacks)
 
 
 def _document(result: AnonymizersResult) -> Mapping[str, Any]:
@@ -131,8 +133,8 @@ def _verdict_section(result: AnonymizersResult) -> Section:
     if failed:
         sentences.append(
             f"These fail: {', '.join(failed)}. Some attacker finds the person in more than "
-            f"{FAILS_ABOVE:.0%} of comparisons at a false match rate of {JUDGED_FMR:g}, the lower end of the "
-            "95 % interval being above that."
+            f"{FAILS_ABOVE:.0%} of comparisons at a false match rate of {JUDGED_FMR:g}: the lower end of the "
+            "interval is above that, widened for the number of attacks tried."
         )
     if held:
         sentences.append(f"Of these that could not be shown here: {', '.join(held)}.")

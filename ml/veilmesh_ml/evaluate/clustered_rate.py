@@ -8,12 +8,13 @@ Where everything or nothing was a hit the design effect cannot be seen, and the 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-_NORMAL_95 = 1.959964
+from veilmesh_ml.evaluate.rates import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,16 @@ class ClusteredRate:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval for the effective number of trials; 0 to 1 where there was no trial."""
+        return self.interval_of_one_in(1)
+
+    def interval_of_one_in(self, looked_at: int) -> tuple[float, float]:
+        """Return the interval widened for a share that is the most striking of so many (Bonferroni)."""
         if not self.trials:
             return 0.0, 1.0
-        n, share, z2 = self.effective_trials, self.value, _NORMAL_95**2
-        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-        half = _NORMAL_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        deviate = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / looked_at)
+        n, share, square = self.effective_trials, self.value, deviate**2
+        middle = (share + square / (2 * n)) / (1 + square / n)
+        half = deviate * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
         return max(0.0, middle - half), min(1.0, middle + half)
 
     def document(self) -> Mapping[str, float | None]:
