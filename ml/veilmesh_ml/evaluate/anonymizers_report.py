@@ -318,7 +318,8 @@ def _attacks_section(result: AnonymizersResult, judge: str) -> Section:
 def _tpr_plot(result: AnonymizersResult) -> Plot:
     """Bars on a logarithmic axis: as it is, and after the best attack, for each judge."""
     judges, rows = list(result.thresholds), _anonymized(result)
-    figure = Figure(figsize=(7.2, 0.9 + 0.28 * len(judges) * 2 * len(rows)))
+    height_inches = 0.9 + 0.28 * len(judges) * 2 * len(rows)
+    figure = Figure(figsize=(7.2, height_inches))
     axes = figure.add_subplot()
     series = [(judge, best) for judge in judges for best in (False, True)]
     for place, (judge, best) in enumerate(series):
@@ -348,7 +349,7 @@ def _tpr_plot(result: AnonymizersResult) -> Plot:
     axes.invert_yaxis()
     axes.set_xlabel(f"TPR at FMR {JUDGED_FMR:g}, threshold recalibrated")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.3 / len(rows)), ncols=3, fontsize="small")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / height_inches), ncols=3, fontsize="small")
     return rendered(figure, "How often an output is matched with its person, with 95 % intervals")
 
 
@@ -369,7 +370,7 @@ def _trade_plot(result: AnonymizersResult) -> Plot:
         )
     axes.set_xscale("log")
     axes.set_xlim(_LOWEST_DRAWN * 0.9, 1.6)
-    axes.set_ylim(-0.05, 1.1)
+    axes.set_ylim(-0.12, 1.12)
     axes.set_xlabel(f"TPR at FMR {JUDGED_FMR:g} of the best attack, any judge (left is private)")
     axes.set_ylabel("face still found by HOG (up is useful)")
     axes.grid(visible=True, alpha=0.3)
