@@ -41,7 +41,8 @@ def euclidean(first: Vectors, second: Vectors) -> Scores:
 
 def unit(vectors: Vectors) -> Vectors:
     """Scale rows to length 1: the squared Euclidean distance of such is twice the cosine distance."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / lengths
 
 
 def compare_all(vectors: Vectors, person: Sequence[str]) -> AllComparisons:
