@@ -24,11 +24,11 @@ def _people(folder: Path, photos_of: dict[str, int]) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     judged = {f"S{number:02}": 1 + number % 12 for number in range(40)}
     others = {f"B{number:02}": 1 + number % 4 for number in range(60)}
-    return _people(tmp_path, judged | others)
+    return _people(tmp_path_factory.mktemp("data"), judged | others)
 
 
 def test_only_people_from_s_on_are_judged_and_none_of_them_trains(folder: Path) -> None:
