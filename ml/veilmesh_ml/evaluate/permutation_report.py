@@ -155,6 +155,7 @@ def _sweep_plot(
             label="S4",
         )
     axes.set_xlabel("pixels permuted, n")
+    axes.margins(y=0.15)
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
