@@ -32,7 +32,7 @@ _WEIGHTS: Final = {
     "mouth wide": 2.2,
     "beard": 1.6,
     "glasses": 1.8,
-    "woman": 4.0,
+    "woman": 5.0,
     "age": 2.5,
     "White": 1.6,
     "Black": 2.2,

@@ -19,6 +19,7 @@ Lab = NDArray[np.float32]  # (height, width, 3), as OpenCV scales it for uint8: 
 
 MOST_SAMPLES: Final = 1000  # of skin
 LIGHTER: Final = 0.3
+SURE_SHARE: Final = 0.1
 GLARE: Final = 250  # lightness, of 255
 
 
@@ -99,13 +100,23 @@ def fall_off(light: Plane, skin: NDArray[np.bool_]) -> Plane:
 
 
 def reaching_in(
-    candidate: NDArray[np.bool_], depth_px: Plane, rim_px: float, least_px: int
+    candidate: NDArray[np.bool_], sure: NDArray[np.bool_], depth_px: Plane, rim_px: float, least_px: int
 ) -> NDArray[np.bool_]:
-    """Return the connected parts of `candidate` that touch the rim and have at least so many pixels."""
+    """Return the connected parts of `candidate` that touch the rim, are large, and hold enough sure pixels.
+
+    Args:
+        candidate: what may be hair or a thing.
+        sure: what certainly is; a tenth of a part has to be.
+        depth_px: distance to the outline.
+        rim_px: a part touches the rim where it is this near to the outline.
+        least_px: how many pixels a part has at least.
+    """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(candidate.astype(np.uint8), connectivity=4)
     touching = np.zeros(len(stats), dtype=np.bool_)
     touching[np.unique(labels[candidate & (depth_px <= rim_px)])] = True
-    touching &= stats[:, cv2.CC_STAT_AREA] >= least_px
+    areas = stats[:, cv2.CC_STAT_AREA]
+    certain = np.bincount(labels[candidate & sure], minlength=len(stats))
+    touching &= (areas >= least_px) & (certain >= SURE_SHARE * areas)
     touching[0] = False
     return np.asarray(touching[labels])
 

@@ -53,6 +53,7 @@ LEAST_SKIN_PX: Final = 50
 # Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
 # lower face something held before it.
 HAIR: Final = 4.5
+LIKE_HAIR: Final = 2.5  # beside hair, this is hair as well
 OBSTACLE: Final = 5.0
 BROW: Final = 0.09  # widths of the face: room about the landmarks of the brows
 MOUTH_AND_EYES: Final = (  # upper and lower points that open and close
@@ -320,10 +321,11 @@ def _kept(scene: _Scene, unlike: Plane, own_brows: Points, setting: Setting) -> 
     rim_px = max(1.5, 0.03 * width_px)
     if setting.keeps_hair:
         may_be = inside & (scene.forehead | (scene.depth < SIDE * width_px)) & ~scene.features
-        kept |= reaching_in(may_be & (unlike > HAIR), scene.depth, rim_px, round(0.002 * width_px**2))
+        least_px = round(0.002 * width_px**2)
+        kept |= reaching_in(may_be & (unlike > LIKE_HAIR), unlike > HAIR, scene.depth, rim_px, least_px)
     if setting.keeps_obstacles:
         obstacle = inside & (unlike > OBSTACLE) & ~scene.features
-        kept |= reaching_in(obstacle, scene.depth, rim_px, round(0.03 * width_px**2))
+        kept |= reaching_in(obstacle, obstacle, scene.depth, rim_px, round(0.03 * width_px**2))
     return kept
 
 
