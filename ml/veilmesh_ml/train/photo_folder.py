@@ -4,6 +4,7 @@ A folder holds `NAME/*.jpg`, one folder per person, or photos directly, and then
 person. A file name like UTKFace's, `AGE_GENDER_GROUP_....jpg`, is a label.
 """
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -110,6 +111,12 @@ def photos_of(folders: Sequence[Path], initials: tuple[str, str] = ("", "\uffff"
             f"no photo in {', '.join(map(str, folders))}", hint="NAME/*.jpg, or photos directly"
         )
     return found
+
+
+def data_digest(photos: Sequence[Photo]) -> str:
+    """SHA-256 (hex) over the SHA-256 of every photo's file, sorted: which photos, wherever they lie."""
+    digests = sorted(hashlib.sha256(photo.path.read_bytes()).digest() for photo in photos)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def read_faces(

@@ -45,7 +45,7 @@ def bank(
     from veilmesh_ml.image import write_atomically
     from veilmesh_ml.surrogate.bank import decode_bank, encode_bank
     from veilmesh_ml.train.bank import build_bank
-    from veilmesh_ml.train.photo_folder import FaceStore, photos_of, read_faces
+    from veilmesh_ml.train.photo_folder import FaceStore, data_digest, photos_of, read_faces
 
     from veilmesh_node.cli import output
     from veilmesh_node.cli.evaluate import progress_bar
@@ -65,6 +65,7 @@ def bank(
         "bytes": len(content),
         "donors": written.donors,
         "fewest_people": int(written.people.min()),
+        "data_sha256": data_digest(photos),
         "photos": len(photos),
         "faces": len(faces),
         "people": int(faces.people.max()) + 1,

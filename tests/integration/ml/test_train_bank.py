@@ -16,7 +16,7 @@ from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.shape import fit_shapes
 from veilmesh_ml.train.bank import build_bank
 from veilmesh_ml.train.faces import TrainingFaces
-from veilmesh_ml.train.photo_folder import FaceStore, photos_of, read_faces
+from veilmesh_ml.train.photo_folder import FaceStore, data_digest, photos_of, read_faces
 from veilmesh_ml.weights import shipped_bank
 
 pytestmark = pytest.mark.faces
@@ -101,6 +101,7 @@ class TestReadingPhotos:
         assert [photo.path.name for photo in photos] == ["30_1_2_x.jpg", "1.jpg", "2.jpg"]
         assert photos[0].label == (30, 1, 2)
         assert photos[1].person == photos[2].person != photos[0].person
+        assert data_digest(photos) == data_digest(photos[::-1]) != data_digest(photos[:1])
         with pytest.raises(ParameterError, match="no photo"):
             photos_of([tmp_path / "none"])
 
