@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,7 @@ from veilmesh_node.ports import FaceBox, FoundFace, Surrogate
 
 if TYPE_CHECKING:
     from veilmesh_ml import Engine, Face, RgbImage
+    from veilmesh_ml.comparison import Features as FeatureRows
     from veilmesh_ml.release import Release
 
 FAINT = 0.2  # of the surest face's confidence; two people side by side are within a factor of two
@@ -50,17 +52,20 @@ class MlFaces:
             from veilmesh_ml import MlError, load_engine  # noqa: PLC0415 - a node may lack the library
             from veilmesh_ml.anonymizers import ANONYMIZER_NAMES  # noqa: PLC0415
             from veilmesh_ml.plugged_engine import plug_encoder  # noqa: PLC0415
+            from veilmesh_ml.sample_features import sample_features  # noqa: PLC0415
         except ImportError as err:
             raise FacesMissingError from err
         try:
             self._engine: Engine = load_engine(engine)
         except MlError as err:
             raise FacesMissingError from err
+        self._features: Callable[[RgbImage, list[Face]], FeatureRows] = partial(sample_features, self._engine)
         if encoder is not None:
             try:
                 self._engine = plug_encoder(self._engine, encoder)
             except MlError as err:
                 raise HomeError(str(err)) from err
+            self._features = self._engine.encode  # whose description says whether it mirrors
         self.anonymizers: Sequence[str] = ANONYMIZER_NAMES
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faces")
 
@@ -125,7 +130,7 @@ class MlFaces:
                 clarity=assess_for_enrolment(image, [face]).clarity,
                 features=Features(tuple(row.tolist())),
             )
-            for face, row in zip(faces, self._engine.encode(image, faces), strict=True)
+            for face, row in zip(faces, self._features(image, faces), strict=True)
         ]
 
     def _marked(self, photo: bytes, marked: FaceBox) -> "tuple[RgbImage, Face]":
@@ -141,7 +146,7 @@ class MlFaces:
             raise SampleRejectedError([str(err)]) from err
 
     def _encode(self, image: "RgbImage", face: "Face") -> Features:
-        return Features(tuple(self._engine.encode(image, [face])[0].tolist()))
+        return Features(tuple(self._features(image, [face])[0].tolist()))
 
     def _release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
         from veilmesh_ml import MlError, encode_image, load_anonymizer  # noqa: PLC0415
