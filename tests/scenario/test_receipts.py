@@ -25,7 +25,7 @@ def released(settled: Settled, tmp_path_factory: pytest.TempPathFactory) -> Path
     portrait.save(folder / "in" / "one.png")
     portrait.resize((400, 234)).save(folder / "in" / "deeper" / "two.png")
     (folder / "in" / "bad.jpg").write_bytes(b"nothing of the kind")
-    answer = run("anonymize", folder / "in", "-o", folder / "out", "-m", "permute", "--home", settled.org1)
+    answer = run("anonymize", folder / "in", "-o", folder / "out", "-m", "cluster", "--home", settled.org1)
 
     assert answer.exit_code is ExitCode.FAILED  # because of the bad file alone
     said = answer.document
@@ -41,7 +41,7 @@ def test_a_receipt_holds_with_its_picture_and_its_anchor(settled: Settled, relea
         assert said["holds"]
         assert len(said["checked"]) == 4
         assert said["receipt"]["node_id"] == "org1-node"
-        assert "permute" in said["receipt"]["methods"]
+        assert "cluster" in said["receipt"]["methods"]
 
 
 def test_a_receipt_of_another_picture_does_not(released: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_changed_receipt_does_not_hold(released: Path, tmp_path: Path) -> None
 
 def test_a_second_run_does_nothing_again(settled: Settled, released: Path) -> None:
     answer = run(
-        "anonymize", released / "in", "-o", released / "out", "-m", "permute", "--home", settled.org1
+        "anonymize", released / "in", "-o", released / "out", "-m", "cluster", "--home", settled.org1
     )
     said = answer.document
     assert (said["released"], said["kept"], said["failed"], said["anchor"]["receipts"]) == (0, 2, 1, 0)
@@ -69,7 +69,7 @@ def test_a_second_run_does_nothing_again(settled: Settled, released: Path) -> No
 def test_a_picture_made_again_gets_a_new_receipt(settled: Settled, released: Path, tmp_path: Path) -> None:
     """The policy's first method is the default; another one gives another picture, and so another receipt."""
     picture, out = released / "in" / "one.png", tmp_path / "out"
-    for words, method in (((), "permute"), (("-m", "mask"), "mask")):
+    for words, method in (((), "cluster"), (("-m", "mask"), "mask")):
         must("anonymize", picture, "-o", out, *words, "--home", settled.org1)
         receipt = out / "one.png.receipt.json"
         said = must("receipt", "verify", receipt, "--image", out / "one.png", "--home", settled.org2)

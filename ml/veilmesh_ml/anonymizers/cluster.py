@@ -9,7 +9,8 @@ de-identified too, and the surrogate is fitted to the photo's light and grain. S
 | `natural` | the donor's, with the person's pose and expression | half way to the donor's | kept |
 | `strict` | the donor's, but for how far mouth and eyes are open | the donor's | covered |
 
-`natural` tries `strict` next, where the release gate refuses it.
+Where the release gate refuses a face, other donors are drawn for it, up to `DRAWN_FROM`, and then `natural`
+goes on to `strict`.
 
 A face that cannot be replaced (landmarks too odd, too small) gets the solid mask, and `masked faces` in the
 parameters says so.
@@ -30,6 +31,7 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import derive, key_or_fresh
 from veilmesh_ml.regions import face_region
 from veilmesh_ml.surrogate.bank import Bank
+from veilmesh_ml.surrogate.choice import DRAWN_FROM
 from veilmesh_ml.surrogate.geometry import Points, with_forehead
 from veilmesh_ml.surrogate.replacement import Setting, replace_face
 from veilmesh_ml.weights import shipped_bank
@@ -46,7 +48,7 @@ class Mode(StrEnum):
 
 
 _STRICT: Final = Setting(caution=None, jaw=0.8, keeps_hair=False, keeps_obstacles=False)
-SETTINGS: Final = {  # one per attempt
+SETTINGS: Final = {  # in the order of attempts
     Mode.NATURAL: (Setting(caution=20.0, jaw=0.7), _STRICT),
     Mode.STRICT: (_STRICT,),
 }
@@ -72,15 +74,16 @@ class Cluster:
 
     @property
     def attempts(self) -> int:
-        return len(SETTINGS[self.mode])
+        return DRAWN_FROM * len(SETTINGS[self.mode])
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
-        setting = SETTINGS[self.mode][attempt]
+        place, draw = divmod(attempt, DRAWN_FROM)
+        setting = SETTINGS[self.mode][place]
         result = image.copy()
         areas, masked = [], 0
         for face in faces:
-            area = self._replace(result, face, setting)
+            area = self._replace(result, face, setting, draw)
             if area is None:
                 masked += 1
                 solid = Mask().anonymize(result, [face])
@@ -88,14 +91,15 @@ class Cluster:
             areas.append(area)
         parameters: dict[str, Parameter] = {
             "mode": str(self.mode),
-            "setting": attempt,
+            "setting": place,
+            "draw": draw,
             "bank": self._bank.digest,
         }
         if masked:
             parameters["masked faces"] = masked
         return AnonymizedImage(result, self.name, parameters, tuple(areas), face_findable=not masked)
 
-    def _replace(self, image: RgbImage, face: Face, setting: Setting) -> ChangedArea | None:
+    def _replace(self, image: RgbImage, face: Face, setting: Setting, draw: int) -> ChangedArea | None:
         """Replace one face in place; None where that does not work.
 
         Raises:
@@ -114,7 +118,7 @@ class Cluster:
         part = np.ascontiguousarray(image[rows, columns])
         local = landmarks - (window.left, window.top)
         try:
-            replaced = replace_face(part, local, self._bank, setting, self._face_key(image, face))
+            replaced = replace_face(part, local, self._bank, setting, self._face_key(image, face), draw=draw)
         except (cv2.error, np.linalg.LinAlgError, ValueError):
             return None  # fails closed: the caller masks the face
         differs = replaced.window != part

@@ -3,7 +3,8 @@
 1. Suitable: the `SUITABLE` nearest in what the eye would miss if it changed: gender, ancestry, age, turn of
    the head, light, mouth, glasses, beard.
 2. Not alike: of these, the `DRAWN_FROM` whose landmarks are least like the person's.
-3. Drawn: with two keys, two organisations' pictures of one person get different donors.
+3. Drawn: with two keys, two organisations' pictures of one person get different donors. A further draw gives
+   another of them.
 """
 
 from typing import Final
@@ -46,7 +47,7 @@ _INNER: Final = slice(17, 68)  # landmarks without the jaw
 _IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
-def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes) -> int:
+def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes, draw: int = 0) -> int:
     """Return the index of the donor for a face.
 
     Args:
@@ -54,11 +55,12 @@ def choose(bank: Bank, wanted: NDArray[np.float64], shape: Points, key: bytes) -
         wanted: the face's attributes, (len(ATTRIBUTES),).
         shape: its landmarks aligned to the bank's frame, (68, 2).
         key: 32 bytes, of this face alone.
+        draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
     distance = (((bank.attributes - wanted) / bank.spread * _IMPORTANCE) ** 2).sum(axis=1)
     distance += np.where((bank.attributes[:, _AGE] < CHILD) == (wanted[_AGE] < CHILD), 0, _NEVER)
     suitable = np.argsort(distance, kind="stable")[:SUITABLE]
     unlike = np.linalg.norm((bank.shapes[suitable] - shape)[:, _INNER].reshape(len(suitable), -1), axis=1)
     drawn_from = suitable[np.argsort(-unlike, kind="stable")[:DRAWN_FROM]]
-    draw = int(words(derive(key, "donor"), 1)[0])  # its bias towards some is below 2**-60
-    return int(drawn_from[draw % len(drawn_from)])
+    order = np.argsort(words(derive(key, "donor"), len(drawn_from)), kind="stable")
+    return int(drawn_from[order[draw % len(order)]])

@@ -92,7 +92,9 @@ class Replaced:
     donor: int
 
 
-def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setting, key: bytes) -> Replaced:
+def replace_face(
+    window: RgbImage, landmarks: Points, bank: Bank, setting: Setting, key: bytes, *, draw: int = 0
+) -> Replaced:
     """Replace a face.
 
     Args:
@@ -101,11 +103,12 @@ def replace_face(window: RgbImage, landmarks: Points, bank: Bank, setting: Setti
         bank: of donors.
         setting: how.
         key: 32 bytes, of this face alone.
+        draw: of the donor; see `choose`.
     """
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
     upright = aligned(landmarks, bank.frame.mean_shape)
-    donor = choose(bank, _attributes(window, points, bank), upright, key)
+    donor = choose(bank, _attributes(window, points, bank), upright, key, draw)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     corner, part = _around(placed, MARGIN * width_px, base)
