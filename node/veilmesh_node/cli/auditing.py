@@ -11,19 +11,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from veilmesh_fabric.block_files import BlockFolder
 from veilmesh_fabric.errors import BlockFilesError
 from veilmesh_fabric.signature_checks import InlineChecks, SignatureChecks
-from veilmesh_fabric.verification import Progress as OnProgress
 from veilmesh_fabric.verification import verify_blocks
 from veilmesh_fabric.verification_pool import PooledChecks
 from veilmesh_fabric.verification_report import VerificationReport
 from veilmesh_network.network import AUDITOR, Network
 
-from veilmesh_node.cli import output
 from veilmesh_node.cli.client_home import ClientHome
 from veilmesh_node.cli.live_blocks import height, live_blocks
+from veilmesh_node.cli.progress import progress_bar
 from veilmesh_node.cli.provisioning import write_client_home
 
 BARE_CHECKS = 10_000
@@ -59,7 +57,7 @@ def export(home: ClientHome, folder: Path) -> int:
     total = height(home)
     if start >= total:
         raise BlockFilesError(f"{folder} holds more blocks than the ledger has: it is another chain's")
-    with live_blocks(home, start=start) as blocks, _bar("exporting") as told:
+    with live_blocks(home, start=start) as blocks, progress_bar("exporting") as told:
         for number, block in enumerate(blocks, start=start):
             if number == start and last is not None and block != last:
                 raise BlockFilesError(f"{folder} holds another chain: block {number} is not the ledger's")
@@ -166,7 +164,7 @@ def document(report: VerificationReport) -> dict[str, Any]:
 
 
 def _verify(blocks: Iterable[bytes], total: int, anchor: Path | None) -> VerificationReport:
-    with _checks(total) as checks, _bar("verifying") as told:
+    with _checks(total) as checks, progress_bar("verifying") as told:
         return verify_blocks(
             blocks,
             anchor=None if anchor is None else anchor.read_bytes(),
@@ -183,14 +181,3 @@ def _checks(total: int) -> Iterator[SignatureChecks]:
         return
     with PooledChecks(workers=os.cpu_count() or 1) as checks:
         yield checks
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[OnProgress]:
-    """Show a progress bar on stderr, where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

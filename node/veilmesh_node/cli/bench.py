@@ -149,7 +149,7 @@ def _closed_set(data: Path) -> dict[str, Any]:
     from veilmesh_ml import load_engine
     from veilmesh_ml.evaluate.samples import acquire
 
-    from veilmesh_node.cli.evaluate import progress_bar
+    from veilmesh_node.cli.progress import progress_bar
     from veilmesh_node.closed_set import search_all, split
 
     chosen, engine = split(data), load_engine()

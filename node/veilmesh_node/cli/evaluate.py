@@ -4,8 +4,6 @@ The photos are read and nothing of them is sent anywhere. A report is written, a
 go on after a stop.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +58,7 @@ def verification(
     from veilmesh_ml.evaluate.verification_report import verification_report
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import progress_bar
 
     judged = load_engine(engine)
     with (
@@ -117,6 +116,7 @@ def anonymizers(
     from veilmesh_ml.evaluate.report import write_report
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import staged_progress
 
     settings = Settings(
         data=data,
@@ -159,42 +159,13 @@ def permutation(
     from veilmesh_ml.evaluate.report import write_report
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import staged_progress
 
     with staged_progress() as on_progress:
         found = evaluate_permutation(data, report_folder / "permutation-cache", on_progress, photos)
     report = permutation_report(found)
     _, page = write_report(report, report_folder)
     output.show(dict(report.document), lambda: _show_permutation(found, page), as_json=as_json)
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how much of `what` is done and how long the rest takes, on stderr, where that is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from veilmesh_node.cli import output
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def staged_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show which stage is under way and how much of it is done, on stderr, where that is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from veilmesh_node.cli import output
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns, console=output.notes, transient=True, disable=not output.notes.is_terminal
-    ) as bar:
-        task = bar.add_task("loading", total=None)
-        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
 
 
 def _show_verification(found: "Verification", page: Path) -> None:

@@ -48,7 +48,7 @@ def bank(
     from veilmesh_ml.train.photo_folder import FaceStore, data_digest, photos_of, read_faces
 
     from veilmesh_node.cli import output
-    from veilmesh_node.cli.evaluate import progress_bar
+    from veilmesh_node.cli.progress import progress_bar
 
     first, _, last = initials.upper().partition("-")
     photos = photos_of(data, (first, last or first))

@@ -1,0 +1,37 @@
+"""How much of a long work is done: one line on stderr, where that is a terminal, gone when the work is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from veilmesh_node.cli import output
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how much of `what` is done, of how much, and how long the rest takes."""
+    with _bar(TimeRemainingColumn()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def staged_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show which stage is under way, how much of it is done, of how much, and for how long all has run."""
+    with _bar(TimeElapsedColumn()) as bar:
+        task = bar.add_task("loading", total=None)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+def _bar(time: ProgressColumn) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), time)
+    return Progress(*columns, console=output.notes, transient=True, disable=not output.notes.is_terminal)
