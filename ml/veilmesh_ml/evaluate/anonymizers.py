@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ParameterError, UnknownNameError
 from veilmesh_ml.evaluate import measuring, parrot
-from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, worker_pool
+from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, Progress, worker_pool
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.groups import GroupClassifier, labelled_photos
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, Instruments
@@ -56,8 +56,6 @@ METHODS: Mapping[str, Method] = {
         Method("cluster-strict", "cluster", {"mode": "strict"}),
     )
 }
-
-Progress = Callable[[str, int, int], None]  # what is under way, how many blocks are done, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,27 +200,15 @@ class _Workshop:
         made_by: str = "",
     ) -> dict[str, NDArray[Any]]:
         """Measure items in blocks; `made_by` identifies what the parameters do not."""
-        blocks = [
-            Block(
-                label,
-                measure,
-                part,
-                parameters,
-                "\n".join(
-                    (label, self.instruments, made_by, *map(str, parameters), *map(self._identity, part))
-                ),
-            )
-            for part in in_blocks(items)
-        ]
-        done = 0
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            self.progress(label, done, len(blocks))
-
-        self.progress(label, 0, len(blocks))
-        return self.runner.run(blocks, advance)
+        return self.runner.run_stage(
+            label,
+            measure,
+            items,
+            parameters=parameters,
+            made_by=(self.instruments, made_by, *map(str, parameters)),
+            name=self._identity,
+            progress=self.progress,
+        )
 
     def run_whole(
         self, label: str, measure: Callable[..., Arrays], given: Any, *arrays: NDArray[Any]
@@ -230,8 +216,7 @@ class _Workshop:
         """Do in one go what cannot be cut into blocks; `arrays` are what decides the outcome."""
         digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
         block = Block(label, measure, given, (), f"{label}\n{digest}")
-        self.progress(label, 0, 1)
-        return self.runner.run([block], lambda: self.progress(label, 1, 1))
+        return self.runner.run([block], self.progress)
 
     def _identity(self, item: Photo | Subject) -> str:
         photo = item.photo if isinstance(item, Subject) else item

@@ -22,6 +22,7 @@ from veilmesh_ml.image import write_atomically
 BLOCK_PHOTOS = 32
 Arrays = Mapping[str, NDArray[Any]]
 Result = TypeVar("Result")
+Progress = Callable[[str, int, int], None]  # what is under way, how many blocks are done, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,49 @@ class BlockRunner:
         """Pool: its workers are set up and can run any block's function."""
         self._cache, self._pool = cache, pool
 
-    def run(self, blocks: Sequence[Block], advance: Callable[[], None]) -> dict[str, NDArray[Any]]:
+    def run_stage(
+        self,
+        label: str,
+        measure: Callable[..., Arrays],
+        items: Sequence[Any],
+        *,
+        parameters: tuple[Any, ...],
+        made_by: Sequence[str],
+        name: Callable[[Any], str],
+        progress: Progress,
+    ) -> dict[str, NDArray[Any]]:
+        """Measure items in blocks; see `Block`.
+
+        Args:
+            label: of the stage.
+            measure: what the workers call.
+            items: at least one.
+            parameters: handed to `measure` after the items.
+            made_by: all that decides the outcome besides the items.
+            name: what identifies an item.
+            progress: called before the first block and after each.
+        """
+        blocks = [
+            Block(label, measure, part, parameters, "\n".join((label, *made_by, *map(name, part))))
+            for part in in_blocks(items)
+        ]
+        return self.run(blocks, progress)
+
+    def run(self, blocks: Sequence[Block], progress: Progress) -> dict[str, NDArray[Any]]:
         """Measure what is not in the cache, and join all arrays of equal name along their first axis.
 
         Args:
             blocks: of one stage, at least one.
-            advance: called once a block.
+            progress: called before the first block and after each.
         """
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            progress(blocks[0].label, done, len(blocks))
+
+        progress(blocks[0].label, 0, len(blocks))
         running = {}
         for block in blocks:
             if (self._cache / block.file_name).exists():

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
-from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, in_blocks, worker_pool
+from veilmesh_ml.evaluate.blocks import Arrays, BlockRunner, Progress, worker_pool
 from veilmesh_ml.evaluate.estimates import Estimate
 from veilmesh_ml.evaluate.instruments import Instruments
 from veilmesh_ml.evaluate.measuring import ORIGINAL, Subject, psnr_db, ssim
@@ -41,8 +41,6 @@ THUMBNAIL_PX = 64  # side, at which principal components are taken
 COMPONENTS = 50
 DEFAULT_PHOTOS = 400  # of each collection; AT&T has no more
 COLLECTIONS: Mapping[str, tuple[str, str]] = {"LFW": ("lfw", "*/*.jpg"), "AT&T": ("orl", "*/*.pgm")}
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,19 +251,15 @@ class _Collection:
         *parameters: Any,
         made_by: str = "",
     ) -> dict[str, NDArray[Any]]:
-        blocks = [
-            Block(
-                label,
-                measure,
-                part,
-                parameters,
-                "\n".join((label, self.digest, made_by, *map(_identity, part))),
-            )
-            for part in in_blocks(items)
-        ]
-        self.progress(label, 0, len(blocks))
-        done = iter(range(1, len(blocks) + 1))
-        return self.runner.run(blocks, lambda: self.progress(label, next(done), len(blocks)))
+        return self.runner.run_stage(
+            label,
+            measure,
+            items,
+            parameters=parameters,
+            made_by=(self.digest, made_by),
+            name=_identity,
+            progress=self.progress,
+        )
 
     def _row(
         self,
