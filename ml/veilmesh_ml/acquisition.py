@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import CHIP_PX, Engine
+from veilmesh_ml.engine import CHIP_PX, Engine, align_all
 from veilmesh_ml.errors import ImageError
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import read_image
@@ -74,10 +74,7 @@ def _see(engine: Engine, source: Path, thorough: bool) -> _Seen:
     except ImageError as err:
         return _Seen(source, [], np.empty((0, CHIP_PX, CHIP_PX, 3), np.uint8), err)
     faces = engine.detect(image, thorough=thorough)
-    chips = np.empty((len(faces), CHIP_PX, CHIP_PX, 3), np.uint8)
-    for index, face in enumerate(faces):
-        chips[index] = engine.align(image, face)
-    return _Seen(source, faces, chips)
+    return _Seen(source, faces, align_all(engine.align, image, faces))
 
 
 def _encoded(engine: Engine, seen: list[_Seen]) -> Iterator[Acquired]:

@@ -20,7 +20,6 @@ from functools import cache
 
 import dlib
 import numpy as np
-from numpy.typing import NDArray
 
 from veilmesh_ml.engine import CHIP_PX
 from veilmesh_ml.errors import RegionError
@@ -118,13 +117,6 @@ class FaceFinder:
         shape = dlib.full_object_detection(_rectangle(face.box), points)
         chip: RgbImage = dlib.get_face_chip(image, shape, CHIP_PX, CHIP_PADDING)
         return chip
-
-    def align_all(self, image: RgbImage, faces: list[Face]) -> NDArray[np.uint8]:
-        """Return the faces' chips: uint8 (n, 150, 150, 3)."""
-        chips = np.empty((len(faces), CHIP_PX, CHIP_PX, 3), np.uint8)
-        for index, face in enumerate(faces):
-            chips[index] = self.align(image, face)
-        return chips
 
     def _detect_plainly(self, image: RgbImage) -> list[Face]:
         found = self.look(image, CONFIDENCE_FLOOR)

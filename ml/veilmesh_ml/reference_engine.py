@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import check_chips
+from veilmesh_ml.engine import align_all, check_chips
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.face_finder import DETECTOR, FaceFinder
 from veilmesh_ml.image import RgbImage
@@ -58,7 +58,7 @@ class ReferenceEngine:
 
     def encode(self, image: RgbImage, faces: list[Face]) -> Features:
         """Return float64 (n, 128), in the faces' order."""
-        return self.encode_chips(self._finder.align_all(image, faces))
+        return self.encode_chips(align_all(self.align, image, faces))
 
     def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
         """Return float64 (n, 128), in the chips' order; the lock is free between two chips."""

@@ -8,7 +8,7 @@ non-matches at dlib's threshold, at about the same false matches, for a second p
 import numpy as np
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import Engine
+from veilmesh_ml.engine import Engine, align_all
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 
@@ -21,8 +21,6 @@ def sample_features(engine: Engine, image: RgbImage, faces: list[Face]) -> Featu
         image: uint8 (height, width, 3) RGB.
         faces: as found in there; none is no error.
     """
-    if not faces:
-        return engine.encode(image, faces)
-    chips = np.stack([engine.align(image, face) for face in faces])
+    chips = align_all(engine.align, image, faces)
     both = engine.encode_chips(np.concatenate([chips, chips[:, :, ::-1]]))
     return (both[: len(faces)] + both[len(faces) :]) / 2
