@@ -12,10 +12,13 @@ order:
 5. laid over the old configuration, the change gives exactly the new one;
 6. and that can be read as a configuration.
 
+An orderer makes the transaction out of the request alone (`proposed_config`); before it is sent, `consents`
+tells which policies it must satisfy and which it does.
+
 Source: Fabric v3.1 `common/configtx/{validator,update,configmap}.go`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,17 +67,120 @@ def next_config(current: ChannelConfig, envelope: bytes, at: datetime) -> Channe
         message = decode(configtx_pb2.ConfigEnvelope, envelope, "config envelope")
         if message.config.sequence != current.sequence + 1:
             raise _broken(f"sequence {message.config.sequence} does not follow {current.sequence}")
-        signed = _update_envelope(message.last_update, current.channel_id)
-        result = _updated_root(current, signed, at)
-        if result != message.config.channel_group:
+        if proposed_config(current, message.last_update, at) != message:
             raise _broken("the new configuration is not what the signed update leads to")
         return ChannelConfig.from_proto(current.channel_id, message.config)
     except DecodeError as err:
         raise _broken(str(err)) from err
 
 
+def proposed_config(current: ChannelConfig, request: Any, at: datetime) -> Any:
+    """Return the `ConfigEnvelope` message of the configuration that a request leads to.
+
+    Args:
+        current: the configuration in force.
+        request: the `Envelope` message of type CONFIG_UPDATE.
+        at: now, aware; the signers' certificates must be valid then.
+
+    Raises:
+        VerificationError: it does not follow from `current` (rule "config-update"), or lacks consent.
+        DecodeError: it is malformed.
+    """
+    update = _Update.read(current, request)
+    signers = _signers(current, update.signed, at)
+    for each in update.consents(signers):
+        if not each.given:
+            said = ", ".join(map(str, signers)) or "nobody"
+            raise _broken(f"change of {each.path} wants {each.policy}, and {said} signed")
+    config = configtx_pb2.Config(sequence=current.sequence + 1, channel_group=update.result())
+    return configtx_pb2.ConfigEnvelope(config=config, last_update=request)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What one change of an update asks for, and whether it has it."""
+
+    kind: str  # "groups", "values" or "policies"
+    path: str  # such as "/Channel/Orderer/BatchSize"
+    policy: Policy
+    given: bool
+
+
+def consents(
+    current: ChannelConfig, request: Any, at: datetime
+) -> tuple[Sequence[Consent], Sequence[Identity]]:
+    """Return what each change of a request asks for, and who has signed the request.
+
+    New elements are not listed: they come with a change of their group.
+
+    Args:
+        current: the configuration in force.
+        request: as for `proposed_config`.
+        at: as for `proposed_config`.
+
+    Raises:
+        VerificationError: the request does not follow from `current`, consent or not.
+        DecodeError: it is malformed.
+    """
+    update = _Update.read(current, request)
+    signers = _signers(current, update.signed, at)
+    return update.consents(signers), signers
+
+
 def _broken(message: str) -> VerificationError:
     return VerificationError(message, rule=Rule.CONFIG_UPDATE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """A request taken apart, and laid beside the configuration that it is for."""
+
+    current: ChannelConfig
+    signed: Any  # ConfigUpdateEnvelope
+    existing: Mapping[tuple[str, _Path], _Element]
+    change: Mapping[tuple[str, _Path], _Element]
+
+    @classmethod
+    def read(cls, current: ChannelConfig, request: Any) -> "_Update":
+        """Take steps 2 to 4, but for the consent."""
+        signed = _update_envelope(request, current.channel_id)
+        update = decode(configtx_pb2.ConfigUpdate, signed.config_update, "config update")
+        if update.channel_id != current.channel_id:
+            raise _broken(f"update is for channel {update.channel_id!r}")
+        existing = _elements(current.root)
+        read = _elements(update.read_set) if update.HasField("read_set") else {}
+        written = _elements(update.write_set) if update.HasField("write_set") else {}
+        for key, element in read.items():
+            if key not in existing:
+                raise _broken(f"update is based on {element}, which does not exist")
+            if existing[key].message.version != element.message.version:
+                raise _broken(
+                    f"update is based on version {element.message.version} of {element}, "
+                    f"which is at {existing[key].message.version}"
+                )
+        change = {
+            key: element
+            for key, element in written.items()
+            if key not in read or read[key].message.version != element.message.version
+        }
+        if not change:
+            raise _broken("update changes nothing")
+        for element in change.values():
+            _require_version(existing.get(element.key), element)
+        return cls(current, signed, existing, change)
+
+    def consents(self, signers: Sequence[Identity]) -> tuple[Consent, ...]:
+        policies = {
+            key: _mod_policy(self.current, self.existing[key]) for key in self.change if key in self.existing
+        }
+        return tuple(
+            Consent(key[0], str(self.existing[key]), policy, policy.satisfied_by(signers))
+            for key, policy in policies.items()
+        )
+
+    def result(self) -> Any:
+        """Return the root group that the update leads to."""
+        return _assembled({**self.existing, **self.change}, self.current)
 
 
 def _update_envelope(envelope: Any, channel_id: str) -> Any:
@@ -86,51 +192,15 @@ def _update_envelope(envelope: Any, channel_id: str) -> Any:
     return decode(configtx_pb2.ConfigUpdateEnvelope, payload.data, "config update envelope")
 
 
-def _updated_root(current: ChannelConfig, signed: Any, at: datetime) -> Any:
-    """Return the root group that the update leads to, having checked that it may."""
-    update = decode(configtx_pb2.ConfigUpdate, signed.config_update, "config update")
-    if update.channel_id != current.channel_id:
-        raise _broken(f"update is for channel {update.channel_id!r}")
-    existing = _elements(current.root)
-    read = _elements(update.read_set) if update.HasField("read_set") else {}
-    written = _elements(update.write_set) if update.HasField("write_set") else {}
-    for key, element in read.items():
-        if key not in existing:
-            raise _broken(f"update is based on {element}, which does not exist")
-        if existing[key].message.version != element.message.version:
-            raise _broken(
-                f"update is based on version {element.message.version} of {element}, "
-                f"which is at {existing[key].message.version}"
-            )
-    change = {
-        key: element
-        for key, element in written.items()
-        if key not in read or read[key].message.version != element.message.version
-    }
-    if not change:
-        raise _broken("update changes nothing")
-    signers = _signers(current, signed, at)
-    for element in change.values():
-        _require_consent(current, existing.get(element.key), element, signers)
-    return _assembled({**existing, **change}, current)
-
-
-def _require_consent(
-    current: ChannelConfig, existing: _Element | None, change: _Element, signers: tuple[Identity, ...]
-) -> None:
+def _require_version(existing: _Element | None, change: _Element) -> None:
     version = change.message.version
     if not change.message.mod_policy:
         raise _broken(f"{change} names no policy for its change")
     if existing is None:
         if version != 0:
             raise _broken(f"new element {change} starts at version {version}")
-        return
-    if version != existing.message.version + 1:
+    elif version != existing.message.version + 1:
         raise _broken(f"{change} goes from version {existing.message.version} to {version}")
-    policy = _mod_policy(current, existing)
-    if not policy.satisfied_by(signers):
-        said = ", ".join(map(str, signers)) or "nobody"
-        raise _broken(f"change of {change} wants {policy}, and {said} signed")
 
 
 def _mod_policy(current: ChannelConfig, element: _Element) -> Policy:

@@ -9,6 +9,10 @@ FabricError
 │   ├── SubmitError         refused for certain: it will not be committed
 │   └── CommitStatusError   it was, or may have been, sent for ordering, and its fate is not known (yet)
 ├── CommitError             committed, but not as VALID; carries the validation code
+├── ConfigUpdateError       a channel's configuration was not changed
+│   ├── ConsentError            ... for want of signatures; carries what is wanted
+│   └── ConfigOvertakenError    ... since another update came first
+├── BroadcastError          the ordering service did not take an envelope; carries the status
 ├── DeliverError            block or event delivery refused or broken; carries the status
 ├── CheckpointError         a checkpoint file that cannot be read, written or used
 ├── BlockFilesError         a folder of block files that cannot be read or written
@@ -22,6 +26,8 @@ No exception of gRPC, protobuf or `cryptography` leaves this package; the origin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from veilmesh_fabric.causes import Cause, find_cause
 
 if TYPE_CHECKING:
     import grpc
@@ -56,9 +62,8 @@ class GatewayError(FabricError):
 
     Attributes:
         transaction_id: of the proposal or transaction in question.
-        code: the gRPC status code. UNKNOWN: the chaincode refused an evaluation, or the gateway is busy;
-            ABORTED: endorsement failed or differed, or an orderer refused; FAILED_PRECONDITION: no set of
-            endorsers would do; UNAVAILABLE: the gateway, or every peer or orderer behind it, is out of reach.
+        code: the gRPC status code.
+        cause: what code and words mean (`causes.py`); act on this.
         message: the gateway's own words.
         details: what each peer or orderer said, where the gateway tells.
     """
@@ -71,6 +76,7 @@ class GatewayError(FabricError):
         self.transaction_id = transaction_id
         self.code = code
         self.details = tuple(details)
+        self.cause: Cause = find_cause(code.name, message, [detail.message for detail in self.details])
 
     def __str__(self) -> str:
         said = "".join(f"; {detail}" for detail in self.details)
@@ -114,6 +120,41 @@ class CommitError(FabricError):
         self.code = code
         self.code_name = code_name
         self.block_number = block_number
+
+
+class ConfigUpdateError(FabricError):
+    """A channel's configuration was not changed: the update is malformed, empty or refused."""
+
+
+class ConsentError(ConfigUpdateError):
+    """An update lacks signatures that a policy wants.
+
+    Attributes:
+        wanted: a line for each change that lacks them: which change, and what its policy wants.
+    """
+
+    def __init__(self, message: str, *, wanted: Sequence[str]) -> None:
+        super().__init__(message)
+        self.wanted = tuple(wanted)
+
+
+class ConfigOvertakenError(ConfigUpdateError):
+    """Another update came first, and changed what this one was based on: make it anew and sign it again."""
+
+
+class BroadcastError(FabricError):
+    """The ordering service did not take an envelope.
+
+    Attributes:
+        status: a name of `common.Status` ("BAD_REQUEST", "FORBIDDEN", ...) where an orderer answered so, else
+            the name of the gRPC status code ("UNAVAILABLE", ...).
+        info: the orderer's own words.
+    """
+
+    def __init__(self, message: str, *, status: str, info: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.info = info
 
 
 class DeliverError(FabricError):
