@@ -2,10 +2,10 @@
 
 For each proposal, in Fabric's order (`core/endorser/endorser.go`):
 
-1. the proposal is well made, signed, and by one who may propose; 2. its transaction id is new; 3. the
-chaincode is defined on the channel; 4. its time is within a minute of ours. Contracts take the
-transaction's time for the time, and a client could lie
-   about it; a refusal writes nothing, so it may depend on a clock;
+1. the proposal is well made, signed, and by one who may propose;
+2. its transaction id is new;
+3. the chaincode is defined on the channel;
+4. its time is within a minute of ours (`veilmesh_chaincode.clock`);
 5. the contract runs against one snapshot;
 6. each peer signs the result with its own key.
 
@@ -16,18 +16,16 @@ alone. A peer that was given another one simulates by itself, and results that d
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import lru_cache
-from hashlib import sha256
+from datetime import datetime
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fabric_protos.peer import proposal_response_pb2
-from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
-from veilmesh_chaincode.stub import Creator, Stub
+from veilmesh_chaincode.clock import require_in_time
+from veilmesh_chaincode.creator import creator_of
+from veilmesh_chaincode.records.refusals import Refusal
+from veilmesh_chaincode.stub import Stub
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.lifecycle import LIFECYCLE
-from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.proposal_response import assemble_transaction, endorse, response_payload
 from veilmesh_fabric.signature_checks import SignedMessage
 
@@ -36,8 +34,6 @@ from veilmesh_network.embedded.lifecycle import Definition, Definitions
 from veilmesh_network.embedded.proposals import OpenedProposal, ProposalError, check_proposal
 from veilmesh_network.embedded.simulator import Invocation, Simulation
 from veilmesh_network.embedded.store import LedgerStore, Snapshot
-
-MAX_CLOCK_SKEW = timedelta(seconds=60)
 
 _logger = logging.getLogger(__name__)
 
@@ -128,10 +124,10 @@ class Endorser:
             ProposalError: the proposal is refused as such.
             PeerError: the contract refused or failed.
         """
-        creator = check_proposal(proposal, self._channel, self._now())
+        check_proposal(proposal, self._channel, self._now())
         with self._store.snapshot() as snapshot:
             _require_new(proposal, snapshot)
-            return (await self._simulate(proposal, creator, peer, snapshot)).response
+            return (await self._simulate(proposal, peer, snapshot)).response
 
     async def endorse(self, proposal: OpenedProposal, peers: Sequence[Peer]) -> Any:
         """Have each of `peers` run the contract and sign; return the `Envelope` for the client to sign.
@@ -140,7 +136,7 @@ class Endorser:
             ProposalError: the proposal is refused as such.
             PeerError: a peer's contract refused or failed, or its result differs from the first peer's.
         """
-        creator = check_proposal(proposal, self._channel, self._now())
+        check_proposal(proposal, self._channel, self._now())
         results: dict[int, tuple[Any, bytes]] = {}  # by contract: response and payload
         responses = []
         with self._store.snapshot() as snapshot:
@@ -148,16 +144,14 @@ class Endorser:
             for peer in peers:
                 contract = id(peer.chaincodes[proposal.chaincode])
                 if contract not in results:
-                    simulated = await self._simulate(proposal, creator, peer, snapshot)
+                    simulated = await self._simulate(proposal, peer, snapshot)
                     results[contract] = simulated.response, simulated.payload(proposal)
                 responses.append(self._sign(peer, *results[contract]))
                 if responses[-1].payload != responses[0].payload:
                     raise PeerError(peer, "ProposalResponsePayloads do not match", by_chaincode=False)
         return assemble_transaction(proposal.message, responses)
 
-    async def _simulate(
-        self, proposal: OpenedProposal, creator: Identity, peer: Peer, snapshot: Snapshot
-    ) -> Simulated:
+    async def _simulate(self, proposal: OpenedProposal, peer: Peer, snapshot: Snapshot) -> Simulated:
         definition = self._definitions.find(snapshot, proposal.chaincode)
         if definition is None:
             raise PeerError(
@@ -166,8 +160,7 @@ class Endorser:
                 f"{proposal.channel} and try again: chaincode {proposal.chaincode} not found",
                 by_chaincode=False,
             )
-        self._check_time(proposal, peer)
-        simulation = Simulation(_invocation(proposal, creator), snapshot)
+        simulation = Simulation(self._invocation(proposal, peer), snapshot)
         try:
             response = await peer.chaincodes[proposal.chaincode].invoke(simulation, proposal.arguments)
         except Exception as err:
@@ -182,16 +175,19 @@ class Endorser:
         )
         return Simulated(answer, simulation, definition)
 
-    def _check_time(self, proposal: OpenedProposal, peer: Peer) -> None:
-        skew = proposal.at - self._now()
-        if abs(skew) <= MAX_CLOCK_SKEW:
-            return
-        refusal = Refusal(
-            RefusalCode.CLOCK_SKEW,
-            f"the proposal's time is {skew.total_seconds():+.0f} s off the endorser's clock,"
-            f" more than {MAX_CLOCK_SKEW.total_seconds():.0f} s",
+    def _invocation(self, proposal: OpenedProposal, peer: Peer) -> Invocation:
+        try:
+            require_in_time(proposal.at.timestamp(), self._now().timestamp())
+            creator = creator_of(proposal.creator)
+        except Refusal as refusal:
+            raise _chaincode_error(peer, refusal.code.status, refusal.to_message()) from refusal
+        return Invocation(
+            tx_id=proposal.tx_id,
+            channel=proposal.channel,
+            chaincode=proposal.chaincode,
+            creator=creator,
+            timestamp_s=int(proposal.at.timestamp()),
         )
-        raise _chaincode_error(peer, refusal.code.status, refusal.to_message())
 
     def _sign(self, peer: Peer, response: Any, payload: bytes) -> Any:
         answer = endorse(peer.identity, payload, response)
@@ -207,24 +203,3 @@ def _require_new(proposal: OpenedProposal, snapshot: Snapshot) -> None:
 
 def _chaincode_error(peer: Peer, status: int, message: str) -> PeerError:
     return PeerError(peer, f"chaincode response {status}, {message}", by_chaincode=True)
-
-
-def _invocation(proposal: OpenedProposal, creator: Identity) -> Invocation:
-    return Invocation(
-        tx_id=proposal.tx_id,
-        channel=proposal.channel,
-        chaincode=proposal.chaincode,
-        creator=_creator(creator),
-        timestamp_s=int(proposal.at.timestamp()),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _creator(identity: Identity) -> Creator:
-    key = identity.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Creator(
-        msp_id=identity.msp_id,
-        identity_sha256=sha256(key).hexdigest(),
-        organizational_units=frozenset(identity.certificate.organizational_units),
-        attributes=identity.certificate.attributes,
-    )

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fabric_protos.common import policies_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import chaincode_event_pb2
+from veilmesh_chaincode.key_endorsement import all_of_peers
 from veilmesh_chaincode.stub import Creator, StatePage, StateVersion
 from veilmesh_fabric.range_digest import range_digest
 from veilmesh_fabric.rwset import VALIDATION_PARAMETER, Read, Version
@@ -103,7 +102,7 @@ class Simulation:
 
     async def set_endorsers(self, key: str, msp_ids: Sequence[str]) -> None:
         self._require_writable(key)
-        self._endorsers[key] = _all_of_peers(sorted(set(msp_ids)))
+        self._endorsers[key] = all_of_peers(msp_ids)
 
     def set_event(self, name: str, payload: bytes) -> None:
         self._event = (name, payload)
@@ -175,24 +174,3 @@ def _endorsement_write(key: str, policy: bytes) -> Any:
     write = kv_rwset_pb2.KVMetadataWrite(key=key)
     write.entries.add(name=VALIDATION_PARAMETER, value=policy)
     return write
-
-
-def _all_of_peers(msp_ids: Sequence[str]) -> bytes:
-    """Return the `SignaturePolicyEnvelope` "a peer of each": Fabric `shim/statebased`, `policyFromMSPIDs`."""
-    rules = [policies_pb2.SignaturePolicy(signed_by=index) for index in range(len(msp_ids))]
-    identities = [
-        msp_principal_pb2.MSPPrincipal(
-            principal_classification=msp_principal_pb2.MSPPrincipal.ROLE,
-            principal=msp_principal_pb2.MSPRole(
-                msp_identifier=msp_id, role=msp_principal_pb2.MSPRole.PEER
-            ).SerializeToString(),
-        )
-        for msp_id in msp_ids
-    ]
-    envelope = policies_pb2.SignaturePolicyEnvelope(
-        rule=policies_pb2.SignaturePolicy(
-            n_out_of=policies_pb2.SignaturePolicy.NOutOf(n=len(msp_ids), rules=rules)
-        ),
-        identities=identities,
-    )
-    return bytes(envelope.SerializeToString())
