@@ -2,6 +2,8 @@
 
 NetworkError
 ├── AddressInUseError       the port is taken
+├── BinariesError           Fabric's binaries are missing, or of a release that is not supported
+├── BringUpError            a step of bringing a Fabric network up failed; says which, and what was logged
 ├── LedgerNotReadyError     the ledger process ended, or did not answer in time; carries what it said
 └── StorageError            the ledger cannot write, or holds what it did not write
 """
@@ -13,6 +15,14 @@ class NetworkError(Exception):
 
 class AddressInUseError(NetworkError):
     """The address asked for belongs to another process."""
+
+
+class BinariesError(NetworkError):
+    """Fabric's `peer` or `orderer` is missing, or of a release that is not supported."""
+
+
+class BringUpError(NetworkError):
+    """A step on the way to a running Fabric network failed."""
 
 
 class LedgerNotReadyError(NetworkError):

@@ -1,8 +1,8 @@
 """The channel's first block, as `configtxgen` would make it: the one thing an auditor has to trust.
 
     /Channel                    Readers, Writers: ANY; Admins: MAJORITY of the two groups below
-      /Orderer                  Raft with one consenter, batch sizes, BlockValidation: ANY Writers
-        OrdererMSP
+      /Orderer                  Raft or SmartBFT, batch sizes, BlockValidation: ANY Writers; with SmartBFT
+        OrdererMSP              a quorum of the consenters, each by name
       /Application              ACLs; Readers, Writers: ANY; three majorities of the members, see below
         Org1MSP ...             members: peers endorse, clients write
         AuditMSP                auditors: read only
@@ -19,15 +19,18 @@ auditors. Adding a member later means updating them in the same configuration up
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
+from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
+from veilmesh_fabric.channel_config import Address
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.organisation import Organisation
@@ -41,13 +44,21 @@ _ROLE_TYPES = {
 }
 
 
+class Consensus(StrEnum):
+    """`ConsensusType.type`."""
+
+    RAFT = "etcdraft"
+    SMARTBFT = "BFT"
+
+
 @dataclass(frozen=True, slots=True)
 class Consenter:
-    """The one Raft orderer."""
+    """One orderer that takes part in the consensus."""
 
     host: str
     port: int
-    tls_certificate: bytes  # PEM; Raft uses one for both ends of its connections
+    tls_certificate: bytes  # PEM; one for both ends of the orderers' connections
+    certificate: bytes  # PEM; its signing identity's, by which SmartBFT knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +69,16 @@ class ChannelProfile:
     members: Sequence[Organisation]
     auditors: Sequence[Organisation]
     orderer: Organisation
-    consenter: Consenter
+    consenters: Sequence[Consenter]
+    consensus: Consensus = Consensus.RAFT
+    # By MSP id; peers and gateways of other organisations find nobody who has none.
+    anchor_peers: Mapping[str, Address] = field(default_factory=dict)
+    channel_capability: str = "V3_0"  # "V2_0" for Fabric 2.5
     max_message_count: int = 100
     absolute_max_bytes: int = 10 * 1024 * 1024
     preferred_max_bytes: int = 2 * 1024 * 1024
     batch_timeout_ms: int = 200
+    raft_tick_ms: int = 500  # a follower without a leader stands for election after ten to twenty ticks
 
 
 def genesis_block(profile: ChannelProfile) -> common_pb2.Block:
@@ -107,7 +123,7 @@ def _channel_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
     _set_value(
         group, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2**32 - 1)
     )
-    _set_value(group, "Capabilities", _capabilities("V3_0"))
+    _set_value(group, "Capabilities", _capabilities(profile.channel_capability))
     group.groups["Orderer"].CopyFrom(_orderer_group(profile))
     group.groups["Application"].CopyFrom(_application_group(profile))
     return group
@@ -120,9 +136,11 @@ def _orderer_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
         Readers=_implicit("ANY", "Readers"),
         Writers=_implicit("ANY", "Writers"),
         Admins=_majority_of_groups(),
-        BlockValidation=_implicit("ANY", "Writers"),
+        BlockValidation=_block_validation(profile),
     )
-    _set_value(group, "ConsensusType", _raft(profile.consenter))
+    _set_value(group, "ConsensusType", _consensus(profile))
+    if profile.consensus is Consensus.SMARTBFT:
+        _set_value(group, "Orderers", _consenter_mapping(profile))
     _set_value(
         group,
         "BatchSize",
@@ -145,8 +163,8 @@ def _orderer_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
         Writers=everyone,
         Admins=_signature(1, [_principal(orderer, NodeRole.ADMIN)]),
     )
-    endpoint = f"{profile.consenter.host}:{profile.consenter.port}"
-    _set_value(member, "Endpoints", configuration_pb2.OrdererAddresses(addresses=[endpoint]))
+    endpoints = [f"{consenter.host}:{consenter.port}" for consenter in profile.consenters]
+    _set_value(member, "Endpoints", configuration_pb2.OrdererAddresses(addresses=endpoints))
     group.groups[orderer.msp_id].CopyFrom(member)
     return group
 
@@ -165,14 +183,17 @@ def _application_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
     readers = peer_pb2.APIResource(policy_ref="/Channel/Application/Readers")
     _set_value(group, "ACLs", peer_pb2.ACLs(acls={"peer/Propose": readers}))
     for member in profile.members:
-        group.groups[member.msp_id].CopyFrom(_member_group(member))
+        group.groups[member.msp_id].CopyFrom(_member_group(member, profile.anchor_peers.get(member.msp_id)))
     for auditor in profile.auditors:
         group.groups[auditor.msp_id].CopyFrom(_auditor_group(auditor))
     return group
 
 
-def _member_group(member: Organisation) -> configtx_pb2.ConfigGroup:
+def _member_group(member: Organisation, anchor_peer: Address | None) -> configtx_pb2.ConfigGroup:
     group = _organisation_group(member)
+    if anchor_peer is not None:
+        anchor = peer_pb2.AnchorPeer(host=anchor_peer.host, port=anchor_peer.port)
+        _set_value(group, "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=[anchor]))
     admin, client, peer = (
         _principal(member, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT, NodeRole.PEER)
     )
@@ -199,8 +220,15 @@ def _organisation_group(organisation: Organisation) -> configtx_pb2.ConfigGroup:
     return group
 
 
-def _raft(consenter: Consenter) -> orderer_pb2.ConsensusType:
-    metadata = etcdraft_pb2.ConfigMetadata(
+def _consensus(profile: ChannelProfile) -> orderer_pb2.ConsensusType:
+    metadata = (
+        _SMARTBFT_OPTIONS if profile.consensus is Consensus.SMARTBFT else _raft(profile)
+    ).SerializeToString()
+    return orderer_pb2.ConsensusType(type=profile.consensus.value, metadata=metadata)
+
+
+def _raft(profile: ChannelProfile) -> etcdraft_pb2.ConfigMetadata:
+    return etcdraft_pb2.ConfigMetadata(
         consenters=[
             etcdraft_pb2.Consenter(
                 host=consenter.host,
@@ -208,16 +236,71 @@ def _raft(consenter: Consenter) -> orderer_pb2.ConsensusType:
                 client_tls_cert=consenter.tls_certificate,
                 server_tls_cert=consenter.tls_certificate,
             )
+            for consenter in profile.consenters
         ],
-        options=etcdraft_pb2.Options(  # configtxgen's defaults
-            tick_interval="500ms",
+        options=etcdraft_pb2.Options(  # configtxgen's defaults, the tick apart
+            tick_interval=f"{profile.raft_tick_ms}ms",
             election_tick=10,
             heartbeat_tick=1,
             max_inflight_blocks=5,
             snapshot_interval_size=16 * 1024 * 1024,
         ),
     )
-    return orderer_pb2.ConsensusType(type="etcdraft", metadata=metadata.SerializeToString())
+
+
+_SMARTBFT_OPTIONS = smartbft_pb2.Options(  # configtxgen's defaults, times as Go writes them
+    request_batch_max_count=100,
+    request_batch_max_bytes=10 * 1024 * 1024,
+    request_batch_max_interval="50ms",
+    incoming_message_buffer_size=200,
+    request_pool_size=400,
+    request_forward_timeout="2s",
+    request_complain_timeout="20s",
+    request_auto_remove_timeout="3m0s",
+    view_change_resend_interval="5s",
+    view_change_timeout="20s",
+    leader_heartbeat_timeout="1m0s",
+    leader_heartbeat_count=10,
+    collect_timeout="1s",
+)
+
+
+def _consenter_mapping(profile: ChannelProfile) -> configuration_pb2.Orderers:
+    return configuration_pb2.Orderers(
+        consenter_mapping=[
+            configuration_pb2.Consenter(
+                id=number,
+                host=consenter.host,
+                port=consenter.port,
+                msp_id=profile.orderer.msp_id,
+                identity=consenter.certificate,
+                client_tls_cert=consenter.tls_certificate,
+                server_tls_cert=consenter.tls_certificate,
+            )
+            for number, consenter in enumerate(profile.consenters, start=1)
+        ]
+    )
+
+
+def _block_validation(profile: ChannelProfile) -> policies_pb2.Policy:
+    """Return whose signatures a block needs: any orderer's; with SmartBFT those of a quorum of consenters.
+
+    Source: Fabric `common/policies/bft.go`.
+    """
+    if profile.consensus is Consensus.RAFT:
+        return _implicit("ANY", "Writers")
+    count = len(profile.consenters)
+    faulty = (count - 1) // 3
+    principals = [
+        msp_principal_pb2.MSPPrincipal(
+            principal_classification=msp_principal_pb2.MSPPrincipal.IDENTITY,
+            principal=identities_pb2.SerializedIdentity(
+                mspid=profile.orderer.msp_id, id_bytes=consenter.certificate
+            ).SerializeToString(),
+        )
+        for consenter in profile.consenters
+    ]
+    return _signature(-(-(count + faulty + 1) // 2), principals)
 
 
 def _majority_of_members(members: Sequence[Organisation], role: NodeRole) -> policies_pb2.Policy:

@@ -2,10 +2,12 @@
 
     NET/network.toml            channel, chaincode, address, and whose folder is where
     NET/channel.block           the channel's first block: what an auditor trusts
+    NET/gateway-roots.pem       what vouches for the gateways' TLS certificates
     NET/organisations/DOMAIN/   see `organisation.py`
-    NET/ledger.db               blocks and state, with SQLite's -wal and -shm beside it
-    NET/ledger.log              what the ledger process says
-    NET/ledger.lock             held by the running ledger process
+    NET/ledger.lock             held by the running ledger process, with Fabric by the peers' supervisor
+    NET/ledger.log              what that process says
+    NET/ledger.db               the embedded ledger: blocks and state, with SQLite's -wal and -shm beside it
+    NET/fabric/                 or a Fabric network's processes, see `fabric/configuration.py`
 
 Who is in it: members Org1MSP, Org2MSP, ... (peer, admin, operator), one auditing organisation AuditMSP
 (auditor), and OrdererMSP. What else a member needs, such as a node's identity, it issues from its own
@@ -14,17 +16,20 @@ folder.
 
 import json
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from veilmesh_fabric.channel_config import Address
+
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
-from veilmesh_network.genesis import ChannelProfile, Consenter, genesis_block
-from veilmesh_network.organisation import Organisation
-from veilmesh_network.supervisor import LedgerProcess
+from veilmesh_network.fabric.plan import HOST, Orderers, PortPlan
+from veilmesh_network.genesis import ChannelProfile, Consensus, Consenter, genesis_block
+from veilmesh_network.organisation import IdentityFiles, Organisation, TlsFiles
+from veilmesh_network.supervisor import LedgerProcess, hold_lock
 
 CHANNEL = "veilmesh"
 CHAINCODE = "veilmesh"
@@ -35,10 +40,18 @@ BANNER = (
 )
 
 PEER, ADMIN, OPERATOR, AUDITOR, ORDERER = "peer0", "admin", "operator", "auditor", "orderer"
-"""Names of the identities that a new network has."""
+"""Names of the identities that a new network has; on Fabric the orderers are orderer1, orderer2, ..."""
+
+CHAINCODE_SERVICE = "chaincode"
+"""Name of the service certificate that a member of a Fabric network has."""
 
 _ORDERING_DOMAIN = "example.com"
+_MEMBERS = 3
 _MOST_MEMBERS = 100
+_RAFT_TICK_MS = (
+    200  # a leader is missed after two seconds: soon for a demonstration, patient with a busy machine
+)
+_LOCK_FILES = frozenset({"ledger.lock"})
 
 
 class OrganisationKind(StrEnum):
@@ -55,6 +68,20 @@ class OrganisationEntry:
     msp_id: str
     domain: str
     kind: OrganisationKind
+    number: int = 0  # of a member, from 1: on Fabric its ports follow from it
+
+
+@dataclass(frozen=True, slots=True)
+class FabricSettings:
+    """What a network of real peers and orderers has, and the embedded ledger has not."""
+
+    orderers: Orderers
+    port: int  # the first of `PortPlan`
+    channel_capability: str  # "V3_0" since Fabric 3, "V2_0" on Fabric 2.5
+
+    @property
+    def ports(self) -> PortPlan:
+        return PortPlan(self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +89,63 @@ class Network:
     """A network that has a folder, running or not."""
 
     folder: Path
-    address: str  # host:port of the gateway
+    address: str  # host:port of the gateway; on Fabric the first member's peer, see `gateways`
     organisations: Sequence[OrganisationEntry]
     channel: str = CHANNEL
     chaincode: str = CHAINCODE
+    fabric: FabricSettings | None = None  # None: the embedded ledger
 
     @classmethod
-    def create(cls, folder: Path, *, members: int = 3, port: int = DEFAULT_PORT) -> Self:
+    def create(
+        cls,
+        folder: Path,
+        *,
+        members: int = 3,
+        port: int = DEFAULT_PORT,
+        orderers: Orderers | None = None,
+        channel_capability: str = "V3_0",
+    ) -> Self:
         """Make authorities, identities and the channel's first block.
 
         Args:
             folder: new or empty.
             members: how many member organisations, 1 to 100.
-            port: of this machine's loopback, where the ledger is to serve.
+            port: of this machine's loopback, where the ledger is to serve; on Fabric the first of many.
+            orderers: of a Fabric network; None for the embedded ledger.
+            channel_capability: of a Fabric network: what its oldest binary is to understand.
 
         Raises:
-            NetworkError: the folder is in use, or the number is out of range.
+            NetworkError: the folder is in use, the number is out of range, or Fabric 2.5 is to run SmartBFT.
         """
         if not 1 <= members <= _MOST_MEMBERS:
             raise NetworkError(f"a network has 1 to {_MOST_MEMBERS} members, not {members}")
-        if folder.exists() and any(folder.iterdir()):
+        if orderers is Orderers.BFT and channel_capability != "V3_0":
+            raise NetworkError("SmartBFT orderers need Fabric 3; Fabric 2.5 has Raft alone")
+        if folder.exists() and any(path.name not in _LOCK_FILES for path in folder.iterdir()):
             raise NetworkError(f"{folder} is not empty and holds no network")
         entries = [
             *(
                 OrganisationEntry(
-                    f"org{number}", f"Org{number}MSP", f"org{number}.example.com", OrganisationKind.MEMBER
+                    f"org{number}",
+                    f"Org{number}MSP",
+                    f"org{number}.example.com",
+                    OrganisationKind.MEMBER,
+                    number,
                 )
                 for number in range(1, members + 1)
             ),
             OrganisationEntry("audit", "AuditMSP", "audit.example.com", OrganisationKind.AUDITOR),
             OrganisationEntry("orderer", "OrdererMSP", _ORDERING_DOMAIN, OrganisationKind.ORDERER),
         ]
-        network = cls(folder, f"127.0.0.1:{port}", entries)
+        fabric = None if orderers is None else FabricSettings(orderers, port, channel_capability)
+        gateway = port if fabric is None else fabric.ports.member(1).peer
+        network = cls(folder, f"{HOST}:{gateway}", entries, fabric=fabric)
         for entry in entries:
             organisation = Organisation.create(network._folder_of(entry), entry.msp_id, entry.domain)
-            _issue_first_identities(organisation, entry.kind)
-        network.channel_block.write_bytes(network._genesis(port))
+            _issue_first_identities(organisation, entry.kind, fabric)
+        network._write_gateway_roots()
+        block = genesis_block(network.channel_profile()).SerializeToString(deterministic=True)
+        network.channel_block.write_bytes(block)
         # Last, so that a folder with this file is whole.
         network._write()
         return network
@@ -113,11 +161,23 @@ class Network:
             about = tomllib.loads((folder / "network.toml").read_text())
             entries = [
                 OrganisationEntry(
-                    each["name"], each["msp_id"], each["domain"], OrganisationKind(each["kind"])
+                    each["name"],
+                    each["msp_id"],
+                    each["domain"],
+                    OrganisationKind(each["kind"]),
+                    each.get("number", 0),
                 )
                 for each in about["organisations"]
             ]
-            return cls(folder, about["address"], entries, about["channel"], about["chaincode"])
+            settings = about.get("fabric")
+            fabric = (
+                None
+                if settings is None
+                else FabricSettings(
+                    Orderers(settings["orderers"]), settings["port"], settings["channel_capability"]
+                )
+            )
+            return cls(folder, about["address"], entries, about["channel"], about["chaincode"], fabric)
         except FileNotFoundError:
             raise NetworkError(f"{folder} holds no network") from None
         except (OSError, ValueError, KeyError, TypeError) as err:
@@ -129,8 +189,8 @@ class Network:
 
     @property
     def tls_roots(self) -> Path:
-        """What vouches for the gateway's TLS certificate."""
-        return self._folder_of(self._of_kind(OrganisationKind.ORDERER)[0]) / "tlsca" / "cert.pem"
+        """What vouches for the TLS certificates of all gateways."""
+        return self.folder / "gateway-roots.pem"
 
     @property
     def members(self) -> list[Organisation]:
@@ -143,6 +203,24 @@ class Network:
     @property
     def orderer(self) -> Organisation:
         return self._load_all(OrganisationKind.ORDERER)[0]
+
+    @property
+    def member_numbers(self) -> Mapping[int, str]:
+        """The members' MSP ids by their numbers."""
+        return {entry.number: entry.msp_id for entry in self._of_kind(OrganisationKind.MEMBER)}
+
+    def gateways(self, msp_id: str) -> list[str]:
+        """Return where an identity of that organisation connects, host:port, its own peer's gateway first."""
+        if self.fabric is None:
+            return [self.address]
+        members = sorted(self.member_numbers.items(), key=lambda member: (member[1] != msp_id, member[0]))
+        return [f"{HOST}:{self.fabric.ports.member(number).peer}" for number, _ in members]
+
+    def orderer_names(self) -> list[str]:
+        """Return the names of the ordering organisation's identities that order, the first one first."""
+        if self.fabric is None:
+            return [ORDERER]
+        return [f"{ORDERER}{number}" for number in range(1, self.fabric.orderers.count + 1)]
 
     def organisation(self, name: str) -> Organisation:
         """Return the organisation of that name, domain or MSP id.
@@ -158,8 +236,8 @@ class Network:
 
     def served_on(self, port: int) -> "Network":
         """Return the network at another port, and remember it."""
-        moved = Network(self.folder, f"127.0.0.1:{port}", self.organisations, self.channel, self.chaincode)
-        moved._write()
+        moved = replace(self, address=f"{HOST}:{port}")
+        moved._write()  # noqa: SLF001 - of this very class
         return moved
 
     def _of_kind(self, kind: OrganisationKind) -> list[OrganisationEntry]:
@@ -171,18 +249,38 @@ class Network:
     def _folder_of(self, entry: OrganisationEntry) -> Path:
         return self.folder / "organisations" / entry.domain
 
-    def _genesis(self, port: int) -> bytes:
-        tls = self.orderer.identity(ORDERER).tls
-        if tls is None:
-            raise NetworkError("the orderer has no TLS certificate")
-        profile = ChannelProfile(
+    def channel_profile(self) -> ChannelProfile:
+        """Return what the channel's first block says of this network."""
+        embedded_port = int(self.address.rpartition(":")[2])
+        ports = None if self.fabric is None else self.fabric.ports
+        orderer = self.orderer
+        consenters = [
+            _consenter(
+                orderer.identity(name), embedded_port if ports is None else ports.orderer(number).service
+            )
+            for number, name in enumerate(self.orderer_names(), start=1)
+        ]
+        if self.fabric is None or ports is None:
+            return ChannelProfile(self.channel, self.members, self.auditors, orderer, consenters)
+        anchor_peers = {
+            msp_id: Address(HOST, ports.member(number).peer) for number, msp_id in self.member_numbers.items()
+        }
+        return ChannelProfile(
             channel=self.channel,
             members=self.members,
             auditors=self.auditors,
-            orderer=self.orderer,
-            consenter=Consenter("127.0.0.1", port, tls.certificate.read_bytes()),
+            orderer=orderer,
+            consenters=consenters,
+            consensus=Consensus.SMARTBFT if self.fabric.orderers is Orderers.BFT else Consensus.RAFT,
+            anchor_peers=anchor_peers,
+            channel_capability=self.fabric.channel_capability,
+            raft_tick_ms=_RAFT_TICK_MS,
         )
-        return bytes(genesis_block(profile).SerializeToString(deterministic=True))
+
+    def _write_gateway_roots(self) -> None:
+        serving = [self.orderer] if self.fabric is None else self.members
+        roots = (organisation.tls.root.certificate_pem for organisation in serving)
+        self.tls_roots.write_bytes(b"".join(roots))
 
     def _write(self) -> None:
         lines = [
@@ -194,11 +292,17 @@ class Network:
                 ("tls_roots", str(self.tls_roots.relative_to(self.folder))),
             )
         ]
+        if self.fabric is not None:
+            lines += ["", "[fabric]"]
+            lines += [
+                f"{name} = {json.dumps(getattr(self.fabric, name))}"
+                for name in ("orderers", "port", "channel_capability")
+            ]
         for entry in self.organisations:
             lines += ["", "[[organisations]]"]
             lines += [
                 f"{name} = {json.dumps(getattr(entry, name))}"
-                for name in ("name", "msp_id", "domain", "kind")
+                for name in ("name", "msp_id", "domain", "kind", "number")
             ]
         unfinished = self.folder / "network.toml.new"
         unfinished.write_text("\n".join(lines) + "\n")
@@ -220,35 +324,44 @@ class NetworkStatus:
 def up(
     folder: Path,
     *,
-    members: int = 3,
+    members: int | None = None,
     port: int | None = None,
+    orderers: Orderers | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> NetworkStatus:
     """Bring the network in `folder` up, making it first where there is none. Up already: nothing happens.
 
     Args:
         folder: the network's.
-        members: how many, if the network is new.
-        port: of the loopback; the network's last one when not given, 7050 for a new one.
+        members: how many; three in a new network when not given.
+        port: of the loopback; the network's last one when not given, 7050 for a new one. A Fabric network
+            keeps the ports it was made with.
+        orderers: of a Fabric network. None for the embedded ledger, or for whatever is in the folder.
         progress: is told what happens, for people.
 
     Raises:
-        NetworkError: the folder holds something else.
-        AddressInUseError: the port is taken.
+        NetworkError: the folder holds something else, or a network other than asked for.
+        AddressInUseError: a port is taken.
+        BinariesError: Fabric's binaries are missing, or of the wrong release.
+        BringUpError: a Fabric network did not come up; says at which step.
         LedgerNotReadyError: the process ended or did not become ready.
     """
     if (folder / "network.toml").exists():
         network = Network.load(folder)
+        _require_same(network, members, port, orderers)
     else:
-        progress(f"making {members} members, an auditor and an orderer in {folder}")
-        network = Network.create(folder, members=members, port=DEFAULT_PORT if port is None else port)
+        network = _found(folder, members or _MEMBERS, port or DEFAULT_PORT, orderers, progress)
+    if network.fabric is not None:
+        from veilmesh_network.fabric.start import start  # noqa: PLC0415 - it knows networks
+
+        return NetworkStatus(network, start(network, progress))
     process = LedgerProcess(folder)
     pid = process.pid()
     if pid is None:
-        listen = network.address if port is None else f"127.0.0.1:{port}"
+        listen = network.address if port is None else f"{HOST}:{port}"
         progress(f"starting the ledger on {listen}")
-        pid, served = process.start(listen)
-        network = network.served_on(served)
+        pid, report = process.start("veilmesh_network.embedded", "--listen", listen)
+        network = network.served_on(int(report["port"]))
     progress(f"channel {network.channel} is served on {network.address} (process {pid})")
     progress(BANNER)
     return NetworkStatus(network, pid)
@@ -273,14 +386,83 @@ def status(folder: Path) -> NetworkStatus:
     return NetworkStatus(Network.load(folder), LedgerProcess(folder).pid())
 
 
-def _issue_first_identities(organisation: Organisation, kind: OrganisationKind) -> None:
+def _found(
+    folder: Path, members: int, port: int, orderers: Orderers | None, progress: Callable[[str], None]
+) -> Network:
+    capability = "V3_0"
+    if orderers is not None:
+        from veilmesh_network.fabric.binaries import find_binaries  # noqa: PLC0415 - as in `up`
+
+        capability = find_binaries().release.channel_capability
+        PortPlan(port).require_free(
+            orderers.count, {number: f"member {number}" for number in range(1, members + 1)}
+        )
+    count = 1 if orderers is None else orderers.count
+    ordering = "an orderer" if count == 1 else f"{count} orderers"
+    progress(f"making {members} members, an auditor and {ordering} in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder):
+        return Network.create(
+            folder, members=members, port=port, orderers=orderers, channel_capability=capability
+        )
+
+
+def _require_same(network: Network, members: int | None, port: int | None, orderers: Orderers | None) -> None:
+    """Return if the network in a folder is the one that is asked for.
+
+    Raises:
+        NetworkError: it is another.
+    """
+    there = len(network.member_numbers)
+    fabric = network.fabric
+    if orderers is not None and fabric is None:
+        raise NetworkError(f"{network.folder} holds an embedded ledger: choose another folder for Fabric")
+    if fabric is not None and orderers not in {None, fabric.orderers}:
+        raise NetworkError(
+            f"the network in {network.folder} was made with --orderers {fabric.orderers}, not {orderers}: "
+            "choose another folder, or leave the option out"
+        )
+    if fabric is not None and port not in {None, fabric.port}:
+        raise NetworkError(
+            f"the network in {network.folder} was made with --port {fabric.port}, which its channel names: "
+            "choose another folder, or leave the option out"
+        )
+    if members not in {None, there}:
+        raise NetworkError(f"the network in {network.folder} has {there} members, not {members}")
+
+
+def _issue_first_identities(
+    organisation: Organisation, kind: OrganisationKind, fabric: FabricSettings | None
+) -> None:
+    served = None if fabric is None else ()  # the embedded ledger serves under the orderer's certificate
     match kind:
         case OrganisationKind.MEMBER:
-            organisation.issue(PEER, role=NodeRole.PEER)
+            organisation.issue(PEER, role=NodeRole.PEER, tls_hosts=served)
             organisation.issue(ADMIN, role=NodeRole.ADMIN)
             operator = {"role": "operator"}
             organisation.issue(OPERATOR, role=NodeRole.CLIENT, attributes=operator, tls_hosts=())
+            if fabric is not None:
+                organisation.issue_service(CHAINCODE_SERVICE)
         case OrganisationKind.AUDITOR:
             organisation.issue(AUDITOR, role=NodeRole.CLIENT, attributes={"role": "auditor"})
-        case OrganisationKind.ORDERER:
+        case OrganisationKind.ORDERER if fabric is None:
             organisation.issue(ORDERER, role=NodeRole.ORDERER, tls_hosts=())
+        case OrganisationKind.ORDERER:
+            organisation.issue(ADMIN, role=NodeRole.ADMIN, tls_hosts=())
+            for number in range(1, fabric.orderers.count + 1):
+                organisation.issue(f"{ORDERER}{number}", role=NodeRole.ORDERER, tls_hosts=())
+
+
+def _consenter(files: IdentityFiles, port: int) -> Consenter:
+    return Consenter(HOST, port, tls_of(files).certificate.read_bytes(), files.certificate.read_bytes())
+
+
+def tls_of(files: IdentityFiles) -> TlsFiles:
+    """Return the TLS certificate of an identity that serves.
+
+    Raises:
+        NetworkError: it has none.
+    """
+    if files.tls is None:
+        raise NetworkError(f"{files.certificate} has no TLS certificate beside it")
+    return files.tls

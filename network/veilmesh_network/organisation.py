@@ -6,6 +6,7 @@
         msp/                        what others need to know: cacerts, tlscacerts, crls, config.yaml; no key
         identities/NAME/msp/        signcerts, keystore and the above: an MSP folder for Fabric's binaries
         identities/NAME/tls/        ca.crt, server.crt, server.key: only where TLS was asked for
+        services/NAME/              the same three for a service that signs nothing
 
 Every file with a key is readable by its owner alone. Signing keys are not encrypted, as Fabric's own are not.
 """
@@ -50,6 +51,10 @@ class TlsFiles:
     root: Path
     certificate: Path
     key: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        return cls(folder / "ca.crt", folder / "server.crt", folder / "server.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +127,34 @@ class Organisation:
             raise NetworkError(f"{self.msp_id} has an identity {name!r} already")
         common_name = f"{name}.{self.domain}"
         pair = self.signing.issue_signing(common_name, role=role, attributes=attributes, validity=validity)
-        tls_pair = None
-        if tls_hosts is not None:
-            hosts = (*_LOCAL_HOSTS, *tls_hosts)
-            tls_pair = self.tls.issue_tls(common_name, hosts=hosts, attributes=attributes)
         self._write_definition(folder / "msp")
-        if tls_pair is not None:
-            _write(folder / "tls" / "ca.crt", self.tls.root.certificate_pem)
-            _write(folder / "tls" / "server.crt", tls_pair.certificate_pem)
-            _write_secret(folder / "tls" / "server.key", tls_pair.key_pem)
+        if tls_hosts is not None:
+            self._issue_tls(folder / "tls", common_name, tls_hosts, attributes)
         _write_secret(folder / "msp" / "keystore" / "key.pem", pair.key_pem)
         _write(folder / "msp" / "signcerts" / "cert.pem", pair.certificate_pem)
         return self.identity(name)
+
+    def issue_service(self, name: str) -> TlsFiles:
+        """Issue a TLS certificate, for this machine's loopback, to a service that signs nothing.
+
+        Raises:
+            NetworkError: there is one of that name already.
+        """
+        folder = self.dir / "services" / name
+        if folder.exists():
+            raise NetworkError(f"{self.msp_id} has a service {name!r} already")
+        return self._issue_tls(folder, f"{name}.{self.domain}", (), None)
+
+    def service(self, name: str) -> TlsFiles:
+        """Return where the TLS certificate of the service `name` lies.
+
+        Raises:
+            NetworkError: none of that name was issued.
+        """
+        files = TlsFiles.in_folder(self.dir / "services" / name)
+        if not files.certificate.exists():
+            raise NetworkError(f"{self.msp_id} has no service {name!r}")
+        return files
 
     def identity(self, name: str) -> IdentityFiles:
         """Return where the identity `name` lies.
@@ -147,7 +168,7 @@ class Organisation:
         tls = folder / "tls"
         return IdentityFiles(
             folder / "msp",
-            TlsFiles(tls / "ca.crt", tls / "server.crt", tls / "server.key") if tls.exists() else None,
+            TlsFiles.in_folder(tls) if tls.exists() else None,
         )
 
     def revoke(self, names: Sequence[str], *, at: datetime | None = None) -> Path:
@@ -184,6 +205,16 @@ class Organisation:
             ),
         )
         return msp_config_pb2.MSPConfig(type=0, config=fabric.SerializeToString(deterministic=True))
+
+    def _issue_tls(
+        self, folder: Path, common_name: str, hosts: Sequence[str], attributes: Mapping[str, str] | None
+    ) -> TlsFiles:
+        pair = self.tls.issue_tls(common_name, hosts=(*_LOCAL_HOSTS, *hosts), attributes=attributes)
+        files = TlsFiles.in_folder(folder)
+        _write(files.root, self.tls.root.certificate_pem)
+        _write(files.certificate, pair.certificate_pem)
+        _write_secret(files.key, pair.key_pem)
+        return files
 
     def _write_definition(self, folder: Path) -> None:
         _write(folder / "cacerts" / "ca.pem", self.signing.root.certificate_pem)

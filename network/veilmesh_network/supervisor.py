@@ -7,25 +7,37 @@ process id that something else may have by now. It says that it is ready, or why
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import select
 import signal
 import struct
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from veilmesh_network.errors import AddressInUseError, LedgerNotReadyError, NetworkError, StorageError
+from veilmesh_network.errors import (
+    AddressInUseError,
+    BinariesError,
+    BringUpError,
+    LedgerNotReadyError,
+    NetworkError,
+    StorageError,
+)
 
 READY_FD = 3
-"""Where the process reports: one line of JSON, `{"port": 7050}` or `{"error": "...", "kind": "..."}`."""
+"""Where the process reports, in lines of JSON: any number of `{"progress": "..."}`, then one of what it is
+ready with, `{"port": 7050}`, or why it is not, `{"error": "...", "kind": "..."}`."""
+
+_logger = logging.getLogger(__name__)
 
 _LOCK_FILE = "ledger.lock"
-_READY_TIMEOUT_S = 30.0
+_READY_TIMEOUT_S = 30.0  # between two reports
 _STOP_TIMEOUT_S = 15.0
-_KINDS = {kind.__name__: kind for kind in (AddressInUseError, StorageError)}
+_KINDS = {kind.__name__: kind for kind in (AddressInUseError, BinariesError, BringUpError, StorageError)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +65,42 @@ class LedgerProcess:
             raise NetworkError(f"no ledger runs in {self.folder}")
         return time.clock_gettime(_cpu_clock_of(pid))
 
-    def start(self, listen: str) -> tuple[int, int]:
-        """Start the process and wait until it serves; return its id and the port.
+    def start(
+        self,
+        module: str,
+        *arguments: str,
+        progress: Callable[[str], None] = lambda _: None,
+        patience_s: float = _READY_TIMEOUT_S,
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Start the process and wait until it serves; return its id and what it reports.
+
+        Args:
+            module: what it runs, `python -m module --dir FOLDER ...`.
+            arguments: more of them.
+            progress: is told what it reports on the way.
+            patience_s: how long it may say nothing.
 
         Raises:
-            AddressInUseError: the port is taken.
+            AddressInUseError, BinariesError, BringUpError, StorageError: it says so; it is gone then.
             LedgerNotReadyError: it ended, or took too long; it is gone then.
-            StorageError: the ledger's file cannot be used.
         """
         reader, writer = os.pipe()
         try:
-            pid = self._spawn(listen, writer)
+            pid = self._spawn(module, arguments, writer)
         finally:
             os.close(writer)
-        with os.fdopen(reader, "rb") as reports:
-            report = _first_line(reports, _READY_TIMEOUT_S)
-        if "port" in report:
-            return pid, int(report["port"])
+        with os.fdopen(reader, "rb", buffering=0) as reports:
+            for report in _reports(reports, patience_s):
+                if "progress" in report:
+                    progress(report["progress"])
+                elif "error" in report:
+                    _end(pid)
+                    kind = _KINDS.get(report.get("kind", ""), LedgerNotReadyError)
+                    raise kind(report["error"])
+                else:
+                    return pid, report
         _end(pid)
-        kind = _KINDS.get(report.get("kind", ""), LedgerNotReadyError)
-        raise kind(report.get("error") or f"the ledger process did not start: see {self._log}")
+        raise LedgerNotReadyError(f"the ledger process did not start: see {self._log}")
 
     def stop(self) -> bool:
         """End the process gently, after a while firmly; return whether there was one."""
@@ -90,20 +118,13 @@ class LedgerProcess:
     def _log(self) -> Path:
         return self.folder / "ledger.log"
 
-    def _spawn(self, listen: str, report: int) -> int:
-        arguments = [
-            "-m",
-            "veilmesh_network.embedded",
-            "--dir",
-            str(self.folder.resolve()),
-            "--listen",
-            listen,
-        ]
+    def _spawn(self, module: str, arguments: Sequence[str], report: int) -> int:
+        about = ["-m", module, "--dir", str(self.folder.resolve()), *arguments]
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             return os.posix_spawn(
                 sys.executable,
-                [sys.executable, *arguments, "--ready-fd", str(READY_FD)],
+                [sys.executable, *about, "--ready-fd", str(READY_FD)],
                 os.environ,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -148,12 +169,26 @@ def _cpu_clock_of(pid: int) -> int:
     return ~pid << 3 | 2  # CPUCLOCK_SCHED
 
 
-def _first_line(reports: IO[bytes], timeout_s: float) -> dict[str, str]:
-    """Return the first report; an empty one if the process closes the pipe or says nothing in time."""
-    ready, _, _ = select.select([reports], [], [], timeout_s)
-    line = reports.readline() if ready else b""
-    report: dict[str, str] = json.loads(line) if line else {}
-    return report
+def report_to(descriptor: int | None, report: Mapping[str, object]) -> None:
+    """Tell whoever started this process; nobody may be there any more."""
+    if descriptor is None:
+        return
+    try:
+        os.write(descriptor, json.dumps(report).encode() + b"\n")
+    except OSError:
+        _logger.debug("nobody waits for the report %s", report)
+
+
+def _reports(reports: IO[bytes], patience_s: float) -> Iterator[dict[str, Any]]:
+    """Yield reports until the process closes the pipe or says nothing for so long. The pipe is unbuffered."""
+    unfinished = b""
+    while select.select([reports], [], [], patience_s)[0]:
+        data = reports.read(1 << 16)
+        if not data:
+            return
+        *lines, unfinished = (unfinished + data).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
 
 
 def _end(pid: int) -> None:

@@ -1,9 +1,7 @@
 """The ledger as a process: one a folder, ready when it says so, ended by SIGTERM or by a disk that fails."""
 
 import asyncio
-import json
 import logging
-import os
 import signal
 from collections.abc import Mapping
 
@@ -15,7 +13,7 @@ from veilmesh_network.embedded.server import EmbeddedLedger, LedgerIdentities
 from veilmesh_network.errors import NetworkError
 from veilmesh_network.network import ADMIN, BANNER, ORDERER, PEER, Network
 from veilmesh_network.organisation import Organisation
-from veilmesh_network.supervisor import hold_lock
+from veilmesh_network.supervisor import hold_lock, report_to
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ def run(
             asyncio.run(_serve(network, chaincodes, listen, ready_fd))
     except (NetworkError, FabricError) as err:
         _logger.critical("the ledger ends: %s", err)
-        _report(ready_fd, {"error": str(err), "kind": type(err).__name__})
+        report_to(ready_fd, {"error": str(err), "kind": type(err).__name__})
         return 1
     return 0
 
@@ -51,7 +49,7 @@ async def _serve(
     def started(port: int) -> None:
         _logger.warning(BANNER)
         _logger.info("channel %s is served on port %d", network.channel, port)
-        _report(ready_fd, {"port": port})
+        report_to(ready_fd, {"port": port})
 
     ledger = EmbeddedLedger(ledger_identities(network), network.folder / "ledger.db", chaincodes)
     await ledger.run(listen, started=started, stop=stopping)
@@ -81,12 +79,3 @@ def ledger_identities(network: Network) -> LedgerIdentities:
 
 def _signer(organisation: Organisation, name: str) -> SigningIdentity:
     return SigningIdentity.from_msp_folder(organisation.identity(name).msp_dir, organisation.msp_id)
-
-
-def _report(ready_fd: int | None, report: Mapping[str, object]) -> None:
-    if ready_fd is None:
-        return
-    try:
-        os.write(ready_fd, json.dumps(report).encode() + b"\n")
-    except OSError:
-        _logger.debug("nobody waits for the report %s", report)

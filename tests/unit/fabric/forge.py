@@ -140,7 +140,14 @@ class Channel:
             self.members,
             [self.auditor_organisation],
             self.orderer_organisation,
-            Consenter("orderer.example.com", 7050, self.orderer_organisation.tls.root.certificate_pem),
+            [
+                Consenter(
+                    "orderer.example.com",
+                    7050,
+                    self.orderer_organisation.tls.root.certificate_pem,
+                    self.orderer.certificate_pem,
+                )
+            ],
         )
         first = genesis_block(profile)
         self.blocks = [serialized(first)]

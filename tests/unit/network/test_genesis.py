@@ -40,7 +40,7 @@ class Channel:
         self.orderer = Organisation.create(folder / "orderer", "OrdererMSP", "example.com")
         tls = self.orderer.tls.issue_tls("orderer.example.com").certificate_pem
         profile = ChannelProfile(
-            "veilmesh", self.members, self.auditors, self.orderer, Consenter("127.0.0.1", 7050, tls)
+            "veilmesh", self.members, self.auditors, self.orderer, [Consenter("127.0.0.1", 7050, tls, tls)]
         )
         self.block = genesis_block(profile)
         self.config = ChannelConfig.from_block(self.block.SerializeToString(deterministic=True))

@@ -31,7 +31,7 @@ class Setup:
             members=[self.member],
             auditors=[self.auditor],
             orderer=orderer,
-            consenter=Consenter("127.0.0.1", 7050, tls),
+            consenters=[Consenter("127.0.0.1", 7050, tls, certificate=tls)],
             max_message_count=_MAX_COUNT,
             preferred_max_bytes=_PREFERRED_BYTES,
             absolute_max_bytes=_LARGEST,
