@@ -34,14 +34,21 @@ from veilmesh_fabric.channel_config import Address
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.organisation import Organisation
-
-_ADMINS = "Admins"
-_ROLE_TYPES = {
-    NodeRole.ADMIN: msp_principal_pb2.MSPRole.ADMIN,
-    NodeRole.CLIENT: msp_principal_pb2.MSPRole.CLIENT,
-    NodeRole.PEER: msp_principal_pb2.MSPRole.PEER,
-    NodeRole.ORDERER: msp_principal_pb2.MSPRole.ORDERER,
-}
+from veilmesh_network.organisation_groups import (
+    auditor_group,
+    member_group,
+    organisation_group,
+    set_policies,
+    set_value,
+)
+from veilmesh_network.policies import (
+    ADMINS,
+    implicit,
+    majority_of_groups,
+    majority_of_members,
+    principal,
+    signatures,
+)
 
 
 class Consensus(StrEnum):
@@ -112,36 +119,36 @@ def genesis_block(profile: ChannelProfile) -> common_pb2.Block:
 
 
 def _channel_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    _set_policies(
+    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
+    set_policies(
         group,
-        Readers=_implicit("ANY", "Readers"),
-        Writers=_implicit("ANY", "Writers"),
-        Admins=_majority_of_groups(),
+        Readers=implicit("ANY", "Readers"),
+        Writers=implicit("ANY", "Writers"),
+        Admins=majority_of_groups(),
     )
-    _set_value(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
-    _set_value(
+    set_value(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
+    set_value(
         group, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2**32 - 1)
     )
-    _set_value(group, "Capabilities", _capabilities(profile.channel_capability))
+    set_value(group, "Capabilities", _capabilities(profile.channel_capability))
     group.groups["Orderer"].CopyFrom(_orderer_group(profile))
     group.groups["Application"].CopyFrom(_application_group(profile))
     return group
 
 
 def _orderer_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    _set_policies(
+    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
+    set_policies(
         group,
-        Readers=_implicit("ANY", "Readers"),
-        Writers=_implicit("ANY", "Writers"),
-        Admins=_majority_of_groups(),
+        Readers=implicit("ANY", "Readers"),
+        Writers=implicit("ANY", "Writers"),
+        Admins=majority_of_groups(),
         BlockValidation=_block_validation(profile),
     )
-    _set_value(group, "ConsensusType", _consensus(profile))
+    set_value(group, "ConsensusType", _consensus(profile))
     if profile.consensus is Consensus.SMARTBFT:
-        _set_value(group, "Orderers", _consenter_mapping(profile))
-    _set_value(
+        set_value(group, "Orderers", _consenter_mapping(profile))
+    set_value(
         group,
         "BatchSize",
         orderer_pb2.BatchSize(
@@ -150,73 +157,45 @@ def _orderer_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
             preferred_max_bytes=profile.preferred_max_bytes,
         ),
     )
-    _set_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=f"{profile.batch_timeout_ms}ms"))
-    _set_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
-    _set_value(group, "Capabilities", _capabilities("V2_0"))
+    set_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=f"{profile.batch_timeout_ms}ms"))
+    set_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
+    set_value(group, "Capabilities", _capabilities("V2_0"))
 
     orderer = profile.orderer
-    member = _organisation_group(orderer)
-    everyone = _signature(1, [_principal(orderer, None)])
-    _set_policies(
+    member = organisation_group(orderer.definition())
+    everyone = signatures(1, [principal(orderer.msp_id, None)])
+    set_policies(
         member,
         Readers=everyone,
         Writers=everyone,
-        Admins=_signature(1, [_principal(orderer, NodeRole.ADMIN)]),
+        Admins=signatures(1, [principal(orderer.msp_id, NodeRole.ADMIN)]),
     )
     endpoints = [f"{consenter.host}:{consenter.port}" for consenter in profile.consenters]
-    _set_value(member, "Endpoints", configuration_pb2.OrdererAddresses(addresses=endpoints))
+    set_value(member, "Endpoints", configuration_pb2.OrdererAddresses(addresses=endpoints))
     group.groups[orderer.msp_id].CopyFrom(member)
     return group
 
 
 def _application_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    _set_policies(
+    members = [member.msp_id for member in profile.members]
+    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
+    set_policies(
         group,
-        Readers=_implicit("ANY", "Readers"),
-        Writers=_implicit("ANY", "Writers"),
-        Admins=_majority_of_members(profile.members, NodeRole.ADMIN),
-        Endorsement=_majority_of_members(profile.members, NodeRole.PEER),
-        LifecycleEndorsement=_majority_of_members(profile.members, NodeRole.PEER),
+        Readers=implicit("ANY", "Readers"),
+        Writers=implicit("ANY", "Writers"),
+        Admins=majority_of_members(members, NodeRole.ADMIN),
+        Endorsement=majority_of_members(members, NodeRole.PEER),
+        LifecycleEndorsement=majority_of_members(members, NodeRole.PEER),
     )
-    _set_value(group, "Capabilities", _capabilities("V2_5"))
+    set_value(group, "Capabilities", _capabilities("V2_5"))
     readers = peer_pb2.APIResource(policy_ref="/Channel/Application/Readers")
-    _set_value(group, "ACLs", peer_pb2.ACLs(acls={"peer/Propose": readers}))
+    set_value(group, "ACLs", peer_pb2.ACLs(acls={"peer/Propose": readers}))
     for member in profile.members:
-        group.groups[member.msp_id].CopyFrom(_member_group(member, profile.anchor_peers.get(member.msp_id)))
+        anchor = profile.anchor_peers.get(member.msp_id)
+        anchors = () if anchor is None else (anchor,)
+        group.groups[member.msp_id].CopyFrom(member_group(member.msp_id, member.definition(), anchors))
     for auditor in profile.auditors:
-        group.groups[auditor.msp_id].CopyFrom(_auditor_group(auditor))
-    return group
-
-
-def _member_group(member: Organisation, anchor_peer: Address | None) -> configtx_pb2.ConfigGroup:
-    group = _organisation_group(member)
-    if anchor_peer is not None:
-        anchor = peer_pb2.AnchorPeer(host=anchor_peer.host, port=anchor_peer.port)
-        _set_value(group, "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=[anchor]))
-    admin, client, peer = (
-        _principal(member, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT, NodeRole.PEER)
-    )
-    _set_policies(
-        group,
-        Readers=_signature(1, [admin, peer, client]),
-        Writers=_signature(1, [admin, client]),
-        Admins=_signature(1, [admin]),
-        Endorsement=_signature(1, [peer]),
-    )
-    return group
-
-
-def _auditor_group(auditor: Organisation) -> configtx_pb2.ConfigGroup:
-    group = _organisation_group(auditor)
-    admin, client = (_principal(auditor, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT))
-    _set_policies(group, Readers=_signature(1, [admin, client]), Admins=_signature(1, [admin]))
-    return group
-
-
-def _organisation_group(organisation: Organisation) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    _set_value(group, "MSP", organisation.definition())
+        group.groups[auditor.msp_id].CopyFrom(auditor_group(auditor.msp_id, auditor.definition()))
     return group
 
 
@@ -288,7 +267,7 @@ def _block_validation(profile: ChannelProfile) -> policies_pb2.Policy:
     Source: Fabric `common/policies/bft.go`.
     """
     if profile.consensus is Consensus.RAFT:
-        return _implicit("ANY", "Writers")
+        return implicit("ANY", "Writers")
     count = len(profile.consenters)
     faulty = (count - 1) // 3
     principals = [
@@ -300,52 +279,10 @@ def _block_validation(profile: ChannelProfile) -> policies_pb2.Policy:
         )
         for consenter in profile.consenters
     ]
-    return _signature(-(-(count + faulty + 1) // 2), principals)
-
-
-def _majority_of_members(members: Sequence[Organisation], role: NodeRole) -> policies_pb2.Policy:
-    return _signature(len(members) // 2 + 1, [_principal(member, role) for member in members])
-
-
-def _majority_of_groups() -> policies_pb2.Policy:
-    return _implicit("MAJORITY", _ADMINS)
-
-
-def _implicit(rule: str, sub_policy: str) -> policies_pb2.Policy:
-    meta = policies_pb2.ImplicitMetaPolicy(rule=rule, sub_policy=sub_policy)
-    return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=meta.SerializeToString())
-
-
-def _signature(needed: int, principals: Sequence[msp_principal_pb2.MSPPrincipal]) -> policies_pb2.Policy:
-    rules = [policies_pb2.SignaturePolicy(signed_by=index) for index in range(len(principals))]
-    envelope = policies_pb2.SignaturePolicyEnvelope(
-        rule=policies_pb2.SignaturePolicy(
-            n_out_of=policies_pb2.SignaturePolicy.NOutOf(n=needed, rules=rules)
-        ),
-        identities=principals,
-    )
-    return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=envelope.SerializeToString())
-
-
-def _principal(organisation: Organisation, role: NodeRole | None) -> msp_principal_pb2.MSPPrincipal:
-    kind = msp_principal_pb2.MSPRole.MEMBER if role is None else _ROLE_TYPES[role]
-    principal = msp_principal_pb2.MSPRole(msp_identifier=organisation.msp_id, role=kind)
-    return msp_principal_pb2.MSPPrincipal(
-        principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=principal.SerializeToString()
-    )
+    return signatures(-(-(count + faulty + 1) // 2), principals)
 
 
 def _capabilities(*names: str) -> configuration_pb2.Capabilities:
     return configuration_pb2.Capabilities(
         capabilities={name: configuration_pb2.Capability() for name in names}
     )
-
-
-def _set_policies(group: configtx_pb2.ConfigGroup, **policies: policies_pb2.Policy) -> None:
-    for name, policy in policies.items():
-        group.policies[name].CopyFrom(configtx_pb2.ConfigPolicy(policy=policy, mod_policy=_ADMINS))
-
-
-def _set_value(group: configtx_pb2.ConfigGroup, name: str, message: object) -> None:
-    value = message.SerializeToString(deterministic=True)  # type: ignore[attr-defined]  # untyped protobuf
-    group.values[name].CopyFrom(configtx_pb2.ConfigValue(value=value, mod_policy=_ADMINS))
