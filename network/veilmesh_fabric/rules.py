@@ -7,6 +7,7 @@ class Rule(StrEnum):
     """What a `VerificationError.rule` can be."""
 
     ENCODING = "encoding"  # a block is a canonically encoded, complete message
+    BLOCK_SIZE = "block-size"  # a block is no larger than an orderer may make it
     BLOCK_NUMBER = "block-number"  # blocks are numbered from 0 without gaps
     TRUST_ANCHOR = "trust-anchor"  # block 0 is the one the verifier trusts
     PREVIOUS_HASH = "previous-hash"  # a header names the hash of the header before it
@@ -32,3 +33,4 @@ class Rule(StrEnum):
     CONFIG_UPDATE = (
         "config-update"  # a configuration follows from the one before it, with the consent it needs
     )
+    PEERS_AGREE = "peers-agree"  # every organisation's peer has the same blocks, as far, and wrote the same

@@ -24,9 +24,17 @@ _REMEMBERED_KEYS = 4096
 
 
 class SignedMessage(NamedTuple):
+    """A signature and what it covers, `message || suffix`.
+
+    All endorsers of a transaction sign the same answer, each with their own identity behind it. The two are
+    kept apart, since anybody who may write can have a long answer ordered with thousands of endorsements, and
+    joined they would be as many copies of it.
+    """
+
     signer: bytes  # SerializedIdentity
     signature: bytes
     message: bytes
+    suffix: bytes = b""
 
 
 class TransactionSignatures(NamedTuple):
@@ -64,10 +72,10 @@ class InlineChecks:
         return lambda: results
 
 
-def signature_holds(signer: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether `signature` is of `message` by the key in the signer's certificate, whoever that is."""
+def signature_holds(signer: bytes, signature: bytes, message: bytes, suffix: bytes = b"") -> bool:
+    """Whether `signature` is of `message || suffix` by the key in the signer's certificate."""
     key = _verifying_key(signer)
-    return key.holds(signature, key.prepared(message))
+    return key.holds(signature, key.prepared(message, suffix))
 
 
 @lru_cache(_REMEMBERED_KEYS)
@@ -112,7 +120,7 @@ def signed_messages(block: Block, consenters: Mapping[int, Consenter]) -> list[S
         if transaction.endorsed:
             response = transaction.endorsed.proposal_response_payload
             messages.extend(
-                SignedMessage(each.endorser, each.signature, response + each.endorser)
+                SignedMessage(each.endorser, each.signature, response, each.endorser)
                 for each in transaction.endorsed.endorsements
             )
     return messages

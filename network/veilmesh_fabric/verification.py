@@ -5,7 +5,8 @@ organisation's authorities. From there, for each block in order:
 
 0.  Block 0 is the trusted one (`anchor`), or is taken as such; its data are what its header says, and its
     metadata hold nothing that would need proof.
-1.  The block's number follows, and it names the hash of the header before it.
+1.  The block is no larger than an orderer makes it, its number follows, and it names the hash of the header
+    before it.
 2.  Its transactions are those whose hash its header names.
 3.  Orderers signed it as /Channel/Orderer/BlockValidation of the configuration in force demands, and no
     signature is among them that does not hold; a SmartBFT block has a quorum of the configured consenters.
@@ -23,8 +24,8 @@ says nothing about the time, since anybody may send one.
 
 The first violation ends verification: what comes after it has no foundation.
 
-No chain says how long it is: one that was cut short verifies. Compare the number of blocks and the last
-header's hash with what another organisation's peer has.
+No chain says how long it is: one that was cut short verifies. `peer_comparison.py` compares what several
+organisations' peers have.
 """
 
 import time
@@ -32,21 +33,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
-from fabric_protos.common import common_pb2
 from fabric_protos.peer import transaction_pb2
 
 from veilmesh_fabric.block import Block, data_hash, decode_block, header_hash
-from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.committed_transaction import CommittedTransaction, TxValidationCode
 from veilmesh_fabric.config_update import next_config
 from veilmesh_fabric.endorsement import EndorsementPolicies
-from veilmesh_fabric.errors import DecodeError, IdentityError, VerificationError
+from veilmesh_fabric.errors import DecodeError, VerificationError
 from veilmesh_fabric.lifecycle import LIFECYCLE
 from veilmesh_fabric.msp import Identity
-from veilmesh_fabric.policy import BLOCK_VALIDATION_POLICY
+from veilmesh_fabric.ordering_rules import require_metadata, require_orderers
 from veilmesh_fabric.rules import Rule
 from veilmesh_fabric.signature_checks import (
     BlockSignatures,
@@ -55,17 +54,25 @@ from veilmesh_fabric.signature_checks import (
     SignatureChecks,
     SignedMessage,
     block_signatures,
+    signature_holds,
     signed_messages,
 )
+from veilmesh_fabric.standing import Configuration, Standing
 from veilmesh_fabric.transaction_verdicts import TransactionJudge, Verdict
 from veilmesh_fabric.verification_report import Tally, VerificationReport
-from veilmesh_fabric.wire import decode_canonical
-from veilmesh_fabric.world_state import BlockUpdates, WorldState
+from veilmesh_fabric.world_state import BlockUpdates, WorldState, commit_hash
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told how many blocks are verified, and of how many, if that is known."""
 
+Observer: TypeAlias = Callable[[Block, Sequence[Verdict]], None]
+"""Told each verified block, with a verdict for each of its transactions."""
+
 _SIGNATURES_AHEAD = 4096  # being checked before the oldest block they belong to is judged
+
+# What a block may hold beside the largest transaction: a SmartBFT orderer's batch, and a configuration beside
+# the request for it.
+_BLOCK_ALLOWANCE_BYTES = 16 * 1024 * 1024
 
 
 def verify_blocks(
@@ -87,7 +94,7 @@ def verify_blocks(
     """
     verifier = ChainVerifier(anchor)
     try:
-        for block, signatures in _checked_ahead(blocks, verifier, checks or InlineChecks()):
+        for block, signatures in checked_ahead(blocks, verifier, checks or InlineChecks()):
             verifier.accept(block, signatures)
             if progress:
                 progress(block.number + 1, total)
@@ -109,24 +116,38 @@ def read_block(data: bytes, number: int) -> Block:
         raise VerificationError(str(err), rule=Rule.ENCODING, block_number=number) from err
 
 
-def _checked_ahead(
+def checked_ahead(
     blocks: Iterable[bytes], verifier: "ChainVerifier", checks: SignatureChecks
 ) -> Iterator[tuple[Block, BlockSignatures]]:
     """Yield the blocks with their signatures checked, reading on while earlier ones are being checked.
 
     A config block decides whose keys the blocks after it are signed with, so nothing is read on beyond it.
+
+    Args:
+        blocks: from the one that `verifier` expects next.
+        verifier: accepts each before it asks for the next.
+        checks: where signatures are checked.
+
+    Raises:
+        VerificationError: a block cannot be read, or `blocks` raised it; those before it have been yielded.
     """
     ahead: deque[tuple[Block, Pending]] = deque()
     signatures = 0
-    for number, data in enumerate(blocks):
+    arriving = iter(blocks)
+    number = verifier.height
+    while True:
         try:
-            block = read_block(data, number)
+            data = next(arriving, None)
+            if data is None:
+                break
+            block = verifier.read(data, number)
         except VerificationError:
             yield from _drained(ahead)
             raise
         messages = verifier.messages(block)
         ahead.append((block, checks.start(messages)))
         signatures += len(messages)
+        number += 1
         while ahead and (block.is_config or signatures > _SIGNATURES_AHEAD):
             oldest, pending = ahead.popleft()
             results = pending()
@@ -141,33 +162,50 @@ def _drained(ahead: deque[tuple[Block, Pending]]) -> Iterator[tuple[Block, Block
         yield block, block_signatures(block, pending())
 
 
-@dataclass(slots=True)
-class _Channel:
-    """What block 0 and the config blocks after it establish."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a block that may follow leads to."""
 
-    config: ChannelConfig
-    config_block: int
-    endorsement: EndorsementPolicies
+    signatures: BlockSignatures
+    orderers: tuple[Identity, ...]
+    verdicts: Sequence[Verdict]
+    updates: BlockUpdates
+    commit_hash: bytes
+    configuration: Configuration  # in force behind the block
+    time: datetime
 
 
 class ChainVerifier:
-    """Follows one channel's chain, block by block."""
+    """Follows one channel's chain, block by block. A block that is refused changes nothing."""
 
-    def __init__(self, anchor: bytes | None = None) -> None:
-        """Start before block 0.
+    def __init__(
+        self,
+        anchor: bytes | None = None,
+        *,
+        standing: Standing | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """Start before block 0, or where another verifier stopped.
 
         Args:
             anchor: the serialized block 0 that is trusted; None: the first block that comes is.
+            standing: what that other verifier knew.
+            observer: told every block from now on.
         """
         self._anchor = anchor
-        self._channel: _Channel | None = None
-        self._state = WorldState()
-        self._last_hash = b""
-        self._known_ids: set[str] = set()
-        self._time = datetime.min.replace(tzinfo=UTC)
-        self._has_commit_hashes = False
-        self._tally = Tally()
+        self._standing = standing
+        self._observer = observer
         self._started_s = time.monotonic()
+
+    @property
+    def standing(self) -> Standing | None:
+        """What is known of the blocks verified so far; None before block 0."""
+        return self._standing
+
+    @property
+    def height(self) -> int:
+        """How many blocks are verified."""
+        return self._standing.tally.blocks if self._standing else 0
 
     def add(self, data: bytes) -> None:
         """Verify the next block, its signatures included.
@@ -175,14 +213,41 @@ class ChainVerifier:
         Raises:
             VerificationError: it breaks a rule. Nothing can follow such a block.
         """
-        block = read_block(data, self._tally.blocks)
-        results = InlineChecks().start(self.messages(block))()
-        self.accept(block, block_signatures(block, results))
+        block = self.read(data, self.height)
+        self.accept(block, self._signatures(block))
+
+    def violation_of(self, data: bytes) -> VerificationError | None:
+        """Return what keeps a block from being the next one, without accepting it."""
+        try:
+            block = self.read(data, self.height)
+            if self._standing is None:
+                self._first(block)
+            else:
+                self._next(block, self._signatures(block), self._standing)
+        except VerificationError as err:
+            return err
+        return None
+
+    def read(self, data: bytes, number: int) -> Block:
+        """Return the block in `data`, expected to be the one with that number, before the next config block.
+
+        Raises:
+            VerificationError: there is none, or one too large to be looked at.
+        """
+        if self._standing is not None:
+            most = self._standing.configuration.config.orderer.absolute_max_bytes + _BLOCK_ALLOWANCE_BYTES
+            if len(data) > most:
+                raise VerificationError(
+                    f"a block of {len(data)} bytes, where orderers make none larger than {most}",
+                    rule=Rule.BLOCK_SIZE,
+                    block_number=number,
+                )
+        return read_block(data, number)
 
     def messages(self, block: Block) -> list[SignedMessage]:
         """Return what is signed in `block`, which comes before the next config block."""
-        consenters = self._channel.config.orderer.consenters if self._channel else {}
-        return signed_messages(block, consenters)
+        config = self._standing and self._standing.configuration.config
+        return signed_messages(block, config.orderer.consenters if config else {})
 
     def accept(self, block: Block, signatures: BlockSignatures) -> None:
         """Verify the next block, given which of its signatures hold.
@@ -190,19 +255,37 @@ class ChainVerifier:
         Raises:
             VerificationError: it breaks a rule. Nothing can follow such a block.
         """
-        with _placed(self._tally.blocks):
-            self._require_next(block)
-            self._require_data_hash(block)
-            if self._channel is None:
-                self._accept_first(block)
-            else:
-                self._accept_next(block, signatures, self._channel)
-        self._last_hash = header_hash(block.header)
-        self._known_ids.update([each.tx_id for each in block.transactions if each.tx_id])
+        verdicts: Sequence[Verdict]
+        if self._standing is None:
+            self._standing = self._first(block)
+            verdicts = (Verdict(transaction_pb2.VALID),)
+        else:
+            step = self._next(block, signatures, self._standing)
+            _take(self._standing, block, step)
+            verdicts = step.verdicts
+        if self._observer:
+            self._observer(block, verdicts)
+
+    def require_ordered(self, block: Block) -> None:
+        """Verify what orderers say in another copy of the next block, which differs in that alone.
+
+        Raises:
+            VerificationError: they did not say it (steps 3 and 4).
+        """
+        if self._standing is None:
+            self._first(block)
+            return
+        signed = self.messages(block)[: len(block.metadata.signatures)]
+        with _placed(block.number):
+            configuration = self._standing.configuration
+            require_orderers(
+                block, [signature_holds(*each) for each in signed], configuration.config, self._standing.time
+            )
+            require_metadata(block.metadata, block.number if block.is_config else configuration.block)
 
     def require_blocks(self) -> None:
         """Raise a VerificationError if no block came: nothing was verified."""
-        if not self._tally.blocks:
+        if not self.height:
             raise VerificationError("there is no block 0", rule=Rule.BLOCK_NUMBER, block_number=0)
 
     def report(self, violation: VerificationError | None = None) -> VerificationReport:
@@ -211,170 +294,155 @@ class ChainVerifier:
         Args:
             violation: what ended it, if something did.
         """
+        standing = self._standing
+        tally = standing.tally if standing else Tally()
         return VerificationReport(
-            channel_id=self._channel.config.channel_id if self._channel else "",
-            blocks=self._tally.blocks,
-            last_header_hash=self._last_hash,
-            transactions=self._tally.transactions(),
-            signatures=self._tally.signatures,
-            organizations=frozenset(self._tally.organizations),
-            has_commit_hashes=self._has_commit_hashes,
-            taken_on_trust=tuple(self._tally.taken_on_trust),
-            notes=tuple(self._tally.notes),
+            channel_id=standing.configuration.config.channel_id if standing else "",
+            blocks=tally.blocks,
+            last_header_hash=standing.last_hash if standing else b"",
+            transactions=tally.transactions(),
+            signatures=tally.signatures,
+            checks=tally.checks(),
+            organizations=frozenset(tally.organizations),
+            has_commit_hashes=bool(standing and standing.has_commit_hashes),
+            taken_on_trust=tally.taken_on_trust.all(),
+            notes=tally.notes.all(),
             elapsed_s=time.monotonic() - self._started_s,
             violation=violation,
         )
 
-    def _require_next(self, block: Block) -> None:
-        """Step 1."""
-        if block.number != self._tally.blocks:
-            raise VerificationError(
-                f"block {self._tally.blocks} is due, not {block.number}", rule=Rule.BLOCK_NUMBER
-            )
-        if block.header.previous_hash != self._last_hash:
-            raise VerificationError(
-                f"previous hash is {block.header.previous_hash.hex()}, but the block before has "
-                f"{self._last_hash.hex() or 'none'}",
-                rule=Rule.PREVIOUS_HASH,
-            )
+    def _signatures(self, block: Block) -> BlockSignatures:
+        return block_signatures(block, InlineChecks().start(self.messages(block))())
 
-    def _require_data_hash(self, block: Block) -> None:
-        """Step 2."""
-        computed = data_hash(block.data)
-        if block.header.data_hash != computed:
-            raise VerificationError(
-                f"data hash is {block.header.data_hash.hex()}, but the transactions have {computed.hex()}",
-                rule=Rule.DATA_HASH,
-            )
-
-    def _accept_first(self, block: Block) -> None:
-        """Step 0."""
-        if self._anchor is not None:
-            anchor = read_block(self._anchor, 0)
-            if anchor.header != block.header:
+    def _first(self, block: Block) -> Standing:
+        """Take steps 0 to 2 and 4 with block 0."""
+        with _placed(0):
+            _require_next(block, height=0, last_hash=b"")
+            if self._anchor is not None and read_block(self._anchor, 0).header != block.header:
                 raise VerificationError("block 0 is not the trusted one", rule=Rule.TRUST_ANCHOR)
-        transaction = block.transactions[0]
-        if not block.is_config or transaction.config is None or transaction.header is None:
-            raise VerificationError("block 0 carries no channel configuration", rule=Rule.TRUST_ANCHOR)
-        metadata = block.metadata
-        if metadata.signatures or metadata.commit_hash or metadata.validation_codes not in {b"", b"\0"}:
-            raise VerificationError(
-                "block 0 has signatures, a commit hash or a code, which nothing vouches for",
-                rule=Rule.TRUST_ANCHOR,
-            )
-        self._require_metadata(block, 0)
-        try:
-            config = ChannelConfig.from_envelope(transaction.header.channel_id, transaction.config)
-        except DecodeError as err:
-            raise VerificationError(str(err), rule=Rule.TRUST_ANCHOR) from err
-        self._channel = _Channel(config, 0, EndorsementPolicies(config, self._state))
-        self._time = transaction.header.timestamp
-        self._tally.add(block, BlockSignatures((), ()), (), (Verdict(transaction_pb2.VALID),))
-
-    def _accept_next(self, block: Block, signatures: BlockSignatures, channel: _Channel) -> None:
-        codes = block.metadata.validation_codes
-        if len(codes) != len(block.transactions):
-            raise VerificationError(
-                f"{len(codes)} validation codes for {len(block.transactions)} transactions",
-                rule=Rule.VALIDATION_CODE,
-            )
-        updates = BlockUpdates(self._state)
-        judge = TransactionJudge(channel.config, channel.endorsement, updates, self._known_ids)
-        verdicts = judge.judge(block, signatures)
-        self._time = _time_of(block, verdicts, before=self._time)
-        orderers = self._orderers(block, signatures, channel.config)
-        self._require_metadata(block, block.number if block.is_config else channel.config_block)
-        for transaction, verdict, recorded in zip(block.transactions, verdicts, codes, strict=True):
-            _require_code(transaction, verdict, recorded)
-
-        self._state.commit(updates, block.number, codes, channel.endorsement.block_to_live)
-        self._require_commit_hash(block)
-        if any(key.namespace == LIFECYCLE for key in updates.entries):
-            channel.endorsement.forget_definitions()
-        for transaction in block.transactions:
-            if transaction.is_config:
-                self._channel = self._configured(block, transaction, channel)
-        self._tally.add(block, signatures, orderers, verdicts)
-
-    def _orderers(
-        self, block: Block, signatures: BlockSignatures, config: ChannelConfig
-    ) -> tuple[Identity, ...]:
-        """Step 3: return who signed the block."""
-        signers: dict[tuple[str, str], Identity] = {}
-        for signature, holds in zip(block.metadata.signatures, signatures.orderers, strict=True):
-            serialized = signature.creator
-            if signature.consenter_id is not None:
-                consenter = config.orderer.consenters.get(signature.consenter_id)
-                if consenter is None:
-                    raise _unsigned(f"signer {signature.consenter_id} is no consenter of the channel")
-                serialized = consenter.serialized_identity
+            transaction = block.transactions[0]
+            if not block.is_config or transaction.config is None or transaction.header is None:
+                raise VerificationError("block 0 carries no channel configuration", rule=Rule.TRUST_ANCHOR)
+            metadata = block.metadata
+            if metadata.signatures or metadata.commit_hash or metadata.validation_codes not in {b"", b"\0"}:
+                raise VerificationError(
+                    "block 0 has signatures, a commit hash or a code, which nothing vouches for",
+                    rule=Rule.TRUST_ANCHOR,
+                )
+            require_metadata(metadata, 0)
+            state, tally = WorldState(), Tally()
             try:
-                orderer = config.msps.identity(serialized, self._time)
-            except IdentityError as err:
-                raise _unsigned(f"a signer is not acceptable: {err}") from err
-            if not holds:
-                raise _unsigned(f"signature of {orderer} does not hold")
-            if orderer.key in signers:
-                raise _unsigned(f"{orderer} signed twice")
-            signers[orderer.key] = orderer
-        orderers = tuple(signers.values())
-        said = ", ".join(map(str, orderers)) or "nobody"
-        if not config.policies.satisfied(BLOCK_VALIDATION_POLICY, orderers):
-            policy = config.policies.policy(BLOCK_VALIDATION_POLICY)
-            raise _unsigned(f"block validation policy wants {policy}, and {said} signed")
-        if config.orderer.is_byzantine_fault_tolerant:
-            consenters = {signature.consenter_id for signature in block.metadata.signatures} - {None}
-            if len(consenters) < config.orderer.quorum:
-                raise _unsigned(f"a quorum is {config.orderer.quorum} consenters, and {said} signed")
-        return orderers
+                configuration = Configuration.read(
+                    transaction.header.channel_id, transaction.config, 0, state
+                )
+            except DecodeError as err:
+                raise VerificationError(str(err), rule=Rule.TRUST_ANCHOR) from err
+        tally.add(block, BlockSignatures((), ()), (), (Verdict(transaction_pb2.VALID),))
+        genesis_hash = header_hash(block.header)
+        standing = Standing(
+            configuration=configuration,
+            genesis_hash=genesis_hash,
+            last_hash=genesis_hash,
+            last_codes=metadata.validation_codes,
+            time=transaction.header.timestamp,
+            state=state,
+            tally=tally,
+        )
+        standing.remember((), [transaction.tx_id])
+        return standing
 
-    def _require_metadata(self, block: Block, config_block: int) -> None:
-        """Step 4."""
-        metadata = block.metadata
-        if metadata.last_config != config_block:
-            raise VerificationError(
-                f"orderers name block {metadata.last_config} as the last config block, it is {config_block}",
-                rule=Rule.LAST_CONFIG,
-            )
-        last_config, orderer = metadata.obsolete
-        try:
-            if last_config:
-                value = decode_canonical(common_pb2.Metadata, last_config, "LAST_CONFIG entry").value
-                index = decode_canonical(common_pb2.LastConfig, value, "value of the LAST_CONFIG entry").index
-                if index != config_block:
-                    raise VerificationError(f"LAST_CONFIG entry names block {index}", rule=Rule.LAST_CONFIG)
-            if orderer:
-                value = decode_canonical(common_pb2.Metadata, orderer, "ORDERER entry").value
-                if value != metadata.consenter_metadata:
-                    raise VerificationError(
-                        "ORDERER entry is not the consenters' metadata", rule=Rule.ORDERER_METADATA
-                    )
-        except DecodeError as err:
-            raise VerificationError(str(err), rule=Rule.ORDERER_METADATA) from err
+    @staticmethod
+    def _next(block: Block, signatures: BlockSignatures, standing: Standing) -> _Step:
+        """Take steps 1 to 7 with a later block."""
+        with _placed(standing.tally.blocks):
+            _require_next(block, height=standing.tally.blocks, last_hash=standing.last_hash)
+            return _judged(block, signatures, standing)
 
-    def _require_commit_hash(self, block: Block) -> None:
-        """Step 6."""
-        recorded = block.metadata.commit_hash
-        if block.number == 1:
-            self._has_commit_hashes = bool(recorded)
-        if recorded != (self._state.commit_hash if self._has_commit_hashes else b""):
-            raise VerificationError(
-                f"commit hash is {recorded.hex() or 'missing'}, but codes and writes so far lead to "
-                f"{self._state.commit_hash.hex()}",
-                rule=Rule.COMMIT_HASH,
-            )
 
-    def _configured(self, block: Block, transaction: CommittedTransaction, channel: _Channel) -> _Channel:
-        """Step 7."""
-        if len(block.transactions) != 1:
-            raise VerificationError(
-                "a configuration shares its block with other transactions",
-                rule=Rule.CONFIG_UPDATE,
-                tx_id=transaction.tx_id,
-            )
-        with _placed(block.number, transaction.tx_id):
-            config = next_config(channel.config, transaction.config or b"", self._time)
-        return _Channel(config, block.number, EndorsementPolicies(config, self._state))
+def _require_next(block: Block, *, height: int, last_hash: bytes) -> None:
+    """Take steps 1 and 2."""
+    if block.number != height:
+        raise VerificationError(f"block {height} is due, not {block.number}", rule=Rule.BLOCK_NUMBER)
+    if block.header.previous_hash != last_hash:
+        raise VerificationError(
+            f"previous hash is {block.header.previous_hash.hex()}, but the block before has "
+            f"{last_hash.hex() or 'none'}",
+            rule=Rule.PREVIOUS_HASH,
+        )
+    computed = data_hash(block.data)
+    if block.header.data_hash != computed:
+        raise VerificationError(
+            f"data hash is {block.header.data_hash.hex()}, but the transactions have {computed.hex()}",
+            rule=Rule.DATA_HASH,
+        )
+
+
+def _judged(block: Block, signatures: BlockSignatures, standing: Standing) -> _Step:
+    """Take steps 3 to 7."""
+    codes = block.metadata.validation_codes
+    if len(codes) != len(block.transactions):
+        raise VerificationError(
+            f"{len(codes)} validation codes for {len(block.transactions)} transactions",
+            rule=Rule.VALIDATION_CODE,
+        )
+    configuration = standing.configuration
+    updates = BlockUpdates(standing.state)
+    judge = TransactionJudge(configuration.config, configuration.endorsement, updates, standing.known_ids)
+    verdicts = judge.judge(block, signatures)
+    at = _time_of(block, verdicts, before=standing.time)
+    orderers = require_orderers(block, signatures.orderers, configuration.config, at)
+    require_metadata(block.metadata, block.number if block.is_config else configuration.block)
+    for transaction, verdict, recorded in zip(block.transactions, verdicts, codes, strict=True):
+        _require_code(transaction, verdict, recorded)
+    hashed = commit_hash(standing.state.commit_hash, codes, updates)
+    _require_commit_hash(block, hashed, standing)
+    for transaction in block.transactions:
+        if transaction.is_config:
+            configuration = _configured(block, transaction, standing, at)
+    return _Step(signatures, orderers, verdicts, updates, hashed, configuration, at)
+
+
+def _require_commit_hash(block: Block, computed: bytes, standing: Standing) -> None:
+    """Take step 6: block 1 tells whether the peer keeps any."""
+    recorded = block.metadata.commit_hash
+    keeps = bool(recorded) if block.number == 1 else standing.has_commit_hashes
+    if recorded != (computed if keeps else b""):
+        raise VerificationError(
+            f"commit hash is {recorded.hex() or 'missing'}, but codes and writes so far lead to "
+            f"{computed.hex()}",
+            rule=Rule.COMMIT_HASH,
+        )
+
+
+def _configured(
+    block: Block, transaction: CommittedTransaction, standing: Standing, at: datetime
+) -> Configuration:
+    """Take step 7."""
+    if len(block.transactions) != 1:
+        raise VerificationError(
+            "a configuration shares its block with other transactions",
+            rule=Rule.CONFIG_UPDATE,
+            tx_id=transaction.tx_id,
+        )
+    envelope = transaction.config or b""
+    with _placed(block.number, transaction.tx_id):
+        config = next_config(standing.configuration.config, envelope, at)
+    return Configuration(config, envelope, block.number, EndorsementPolicies(config, standing.state))
+
+
+def _take(standing: Standing, block: Block, step: _Step) -> None:
+    """Go behind a block that has been found good."""
+    endorsement = standing.configuration.endorsement
+    changed = standing.state.commit(step.updates, block.number, step.commit_hash, endorsement.block_to_live)
+    if any(key.namespace == LIFECYCLE for key in step.updates.entries):
+        endorsement.forget_definitions()
+    standing.configuration = step.configuration
+    standing.last_hash = header_hash(block.header)
+    standing.last_codes = block.metadata.validation_codes
+    standing.time = step.time
+    standing.has_commit_hashes = bool(block.metadata.commit_hash)
+    standing.tally.add(block, step.signatures, step.orderers, step.verdicts)
+    standing.remember(changed, [each.tx_id for each in block.transactions])
 
 
 def _require_code(transaction: CommittedTransaction, verdict: Verdict, recorded: int) -> None:
@@ -401,10 +469,6 @@ def _time_of(block: Block, verdicts: Sequence[Verdict], *, before: datetime) -> 
         if transaction.header and verdict.is_valid
     ]
     return max(times, default=before)
-
-
-def _unsigned(message: str) -> VerificationError:
-    return VerificationError(message, rule=Rule.BLOCK_SIGNATURE)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from veilmesh_fabric.signature_worker import framed, read_frame
 from veilmesh_fabric.verifying_key import CURVE_ORDERS, ED25519, NO_KEY, NoKey, verifying_key
 
 _BATCH = 256  # signatures: some 20 ms of work, against which the cost of sending them is small
+_BATCH_BYTES = 4 * 1024 * 1024  # or fewer, where they are of long messages that are not hashed first
 _REMEMBERED_KEYS = 4096
 
 
@@ -40,7 +41,7 @@ _REMEMBERED_KEYS = 4096
 class _Key:
     """A signer's key, here and as it is sent."""
 
-    prepared: Callable[[bytes], bytes]  # see `VerifyingKey`
+    prepared: Callable[[bytes, bytes], bytes]  # see `VerifyingKey`
     kind: str  # see `READERS`
     data: bytes
 
@@ -51,13 +52,16 @@ class _Batch:
 
     keys: dict[_Key, int] = field(default_factory=dict)  # by position
     jobs: list[tuple[int, bytes, bytes]] = field(default_factory=list)  # see `signature_worker.Batch`
+    size: int = 0  # bytes of all that is to be checked
     worker: "_Worker | None" = None
     answer: bytes | None = None
 
     def add(self, each: SignedMessage) -> None:
         key = _key(each.signer)
         position = self.keys.setdefault(key, len(self.keys))
-        self.jobs.append((position, each.signature, key.prepared(each.message)))
+        prepared = key.prepared(each.message, each.suffix)
+        self.jobs.append((position, each.signature, prepared))
+        self.size += len(each.signature) + len(prepared)
 
     def marshalled(self) -> bytes:
         return marshal.dumps(([(key.kind, key.data) for key in self.keys], self.jobs))
@@ -89,6 +93,7 @@ class _Worker:
         except OSError as err:
             raise _gone() from err
         batch.worker = self
+        batch.jobs.clear()  # as many long messages as a block likes to hold
         self.unanswered.append(batch)
 
     def receive(self) -> None:
@@ -139,13 +144,21 @@ class PooledChecks:
         Raises:
             FabricError: the workers are no longer there; so may the result be, when asked for.
         """
+        parts: list[tuple[_Batch, int, int]] = []  # batch, first position and the one behind the last
         batch, first = self._open, len(self._open.jobs)
         for each in messages:
             batch.add(each)
-        last = len(batch.jobs)
-        if last >= _BATCH:
+            if batch.size >= _BATCH_BYTES:
+                parts.append((batch, first, len(batch.jobs)))
+                self._send(batch)
+                batch, first = self._open, 0
+        if first < len(batch.jobs):
+            parts.append((batch, first, len(batch.jobs)))
+        if len(batch.jobs) >= _BATCH:
             self._send(batch)
-        return lambda: [answer == 1 for answer in self._answer(batch)[first:last]]
+        return lambda: [
+            answer == 1 for batch, first, last in parts for answer in self._answer(batch)[first:last]
+        ]
 
     def _answer(self, batch: _Batch) -> bytes:
         worker = batch.worker or self._send(batch)

@@ -12,6 +12,7 @@ imported here).
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol, TypeAlias
 
@@ -35,11 +36,12 @@ CURVE_ORDERS: Mapping[str, int] = {  # SEC 2, sections 2.4.2 and 2.5.1
     ),
 }
 _ECDSA_SHA256 = ECDSA(Prehashed(SHA256()))
+_hashed = lru_cache(1)(sha256)  # to be continued in copies, since one message comes with many suffixes
 
 
 class VerifyingKey(Protocol):
-    def prepared(self, message: bytes) -> bytes:
-        """Return what `holds` wants of a message: its hash, or the message itself."""
+    def prepared(self, message: bytes, suffix: bytes = b"") -> bytes:
+        """Return what `holds` wants of `message || suffix`: its hash, or the message itself."""
         ...
 
     def holds(self, signature: bytes, prepared: bytes) -> bool:
@@ -56,8 +58,12 @@ class EcdsaKey:
         self._verify = public_key.verify
         self._highest_s = CURVE_ORDERS[public_key.curve.name] // 2
 
-    def prepared(self, message: bytes) -> bytes:
-        return sha256(message).digest()
+    def prepared(self, message: bytes, suffix: bytes = b"") -> bytes:
+        if not suffix:
+            return sha256(message).digest()
+        hashed = _hashed(message).copy()
+        hashed.update(suffix)
+        return hashed.digest()
 
     def holds(self, signature: bytes, prepared: bytes) -> bool:
         try:
@@ -75,8 +81,8 @@ class Ed25519Key:
     def __init__(self, public_key: Ed25519PublicKey) -> None:
         self._verify = public_key.verify
 
-    def prepared(self, message: bytes) -> bytes:
-        return message
+    def prepared(self, message: bytes, suffix: bytes = b"") -> bytes:
+        return message + suffix
 
     def holds(self, signature: bytes, prepared: bytes) -> bool:
         try:
@@ -89,7 +95,7 @@ class Ed25519Key:
 class NoKey:
     """Where there is no key, or one on a curve that Fabric does not use: no signature holds."""
 
-    def prepared(self, message: bytes) -> bytes:  # noqa: ARG002 - the protocol's signature
+    def prepared(self, message: bytes, suffix: bytes = b"") -> bytes:  # noqa: ARG002 - the protocol's
         return b""
 
     def holds(self, signature: bytes, prepared: bytes) -> bool:  # noqa: ARG002 - the protocol's signature

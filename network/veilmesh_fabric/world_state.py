@@ -91,16 +91,17 @@ class WorldState:
             yield keys[index]
 
     def commit(
-        self, updates: "BlockUpdates", number: int, validation_codes: bytes, lifetime: Lifetime
-    ) -> None:
-        """Apply a block's updates and extend the commit hash.
+        self, updates: "BlockUpdates", number: int, commit_hash: bytes, lifetime: Lifetime
+    ) -> list[StateKey]:
+        """Apply a block's updates; return the keys that it changed, those that expired with it among them.
 
         Args:
             updates: of the block's valid transactions.
             number: the block's.
-            validation_codes: of all its transactions, as they stand in the block.
+            commit_hash: that they lead to.
             lifetime: of the private collections.
         """
+        changed = list(updates.entries)
         for key, entry in updates.entries.items():
             self._apply(key, entry)
             blocks = lifetime(key.namespace, key.collection) if key.collection else 0
@@ -110,7 +111,9 @@ class WorldState:
             latest = self._entries.get(key)
             if latest and latest.version.block == version.block:
                 del self._entries[key]
-        self.commit_hash = commit_hash(self.commit_hash, validation_codes, updates)
+                changed.append(key)
+        self.commit_hash = commit_hash
+        return changed
 
     def _apply(self, key: StateKey, entry: StateEntry) -> None:
         scanned = None if key.collection else self._sorted_keys.get(key.namespace)

@@ -16,7 +16,7 @@ from veilmesh_fabric.rwset import (
     ReadWriteSet,
     Write,
 )
-from veilmesh_fabric.world_state import BlockUpdates, StateKey, WorldState
+from veilmesh_fabric.world_state import BlockUpdates, StateKey, WorldState, commit_hash
 
 
 def results(
@@ -32,7 +32,7 @@ def commit(state: WorldState, number: int, *written: ReadWriteSet, lifetime: int
     updates = BlockUpdates(state)
     for index, each in enumerate(written):
         updates.apply(each, Version(number, index))
-    state.commit(updates, number, bytes(len(written)), lambda _namespace, _collection: lifetime)
+    state.commit(updates, number, b"", lambda _namespace, _collection: lifetime)
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=4), max_size=8))
@@ -181,11 +181,9 @@ def test_rewritten_private_data_live_on() -> None:
 def test_commit_hash_covers_codes_and_writes() -> None:
     hashes = set()
     for codes, value in ((b"\0", b"v"), (b"\x0b", b"v"), (b"\0", b"w"), (b"\0", None)):
-        state = WorldState()
-        updates = BlockUpdates(state)
+        updates = BlockUpdates(WorldState())
         updates.apply(results([Write("k", value)]), Version(1, 0))
-        state.commit(updates, 1, codes, lambda _namespace, _collection: 0)
-        hashes.add(state.commit_hash)
+        hashes.add(commit_hash(b"", codes, updates))
     assert len(hashes) == 4
 
 
