@@ -99,11 +99,17 @@ def decode_block(data: bytes) -> Block:
         header=BlockHeader(message.header.number, message.header.previous_hash, message.header.data_hash),
         data=entries,
         transactions=tuple(decode_transaction(entry) for entry in entries),
-        metadata=_decode_metadata(tuple(message.metadata.metadata)),
+        metadata=decode_metadata(message.metadata.metadata),
     )
 
 
-def _decode_metadata(entries: tuple[bytes, ...]) -> BlockMetadata:
+def decode_metadata(found: Iterable[bytes]) -> BlockMetadata:
+    """Read the entries of a block's metadata.
+
+    Raises:
+        DecodeError: as `decode_block`.
+    """
+    entries = tuple(found)
     if len(entries) > _METADATA_ENTRIES:
         raise DecodeError(f"block metadata has {len(entries)} entries, only {_METADATA_ENTRIES} are known")
     signed, last_config, codes, orderer, commit_hash = entries + (b"",) * (_METADATA_ENTRIES - len(entries))

@@ -19,11 +19,12 @@ FabricError
 │   └── IncompleteChainError    ... whose files are no whole chain
 ├── DecodeError             bytes that are not the Fabric message they claim to be
 └── VerificationError       a block or transaction that breaks a rule; names block, transaction and rule
+    └── PeersDisagreeError      ... that peers have differently; names who says what, and who is wrong
 
 No exception of gRPC, protobuf or `cryptography` leaves this package; the original hangs on `__cause__`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -212,3 +213,28 @@ class VerificationError(FabricError):
         if self.tx_id is not None:
             where += f"{', ' if where else ''}transaction {self.tx_id}"
         return f"{where}{': ' if where else ''}{self.message} [{self.rule}]"
+
+
+class PeersDisagreeError(VerificationError):
+    """Peers have a block differently, or one has it and another has not.
+
+    Attributes:
+        what: they differ in, such as "validation code".
+        said: what each peer says, by its name; empty where a peer is compared with what was verified before.
+        blamed: by name the peers whose copy is wrong, and why; empty where each copy holds by itself.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        block_number: int | None,
+        what: str,
+        said: Mapping[str, str],
+        blamed: Mapping[str, str],
+        tx_id: str | None = None,
+    ) -> None:
+        super().__init__(message, rule="peers-agree", block_number=block_number, tx_id=tx_id)
+        self.what = what
+        self.said = said
+        self.blamed = blamed

@@ -106,7 +106,7 @@ class WorldState:
             self._apply(key, entry)
             blocks = lifetime(key.namespace, key.collection) if key.collection else 0
             if blocks:
-                self._expiring.setdefault(number + blocks + 1, []).append((key, entry.version))
+                self.expire(number + blocks + 1, key, entry.version)
         for key, version in self._expiring.pop(number, ()):
             latest = self._entries.get(key)
             if latest and latest.version.block == version.block:
@@ -114,6 +114,24 @@ class WorldState:
                 changed.append(key)
         self.commit_hash = commit_hash
         return changed
+
+    def keys(self) -> Iterable[StateKey]:
+        """Return all keys, in no order."""
+        return self._entries.keys()
+
+    def expirations(self) -> Iterator[tuple[int, StateKey, Version]]:
+        """Yield what will expire: with which block, which key, if it still has this version."""
+        for block, expiring in self._expiring.items():
+            for key, version in expiring:
+                yield block, key, version
+
+    def restore(self, key: StateKey, entry: StateEntry) -> None:
+        """Set an entry as it was, before anything is scanned."""
+        self._entries[key] = entry
+
+    def expire(self, block: int, key: StateKey, version: Version) -> None:
+        """Let a key expire with a block, unless it is written again before."""
+        self._expiring.setdefault(block, []).append((key, version))
 
     def _apply(self, key: StateKey, entry: StateEntry) -> None:
         scanned = None if key.collection else self._sorted_keys.get(key.namespace)
