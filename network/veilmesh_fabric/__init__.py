@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from veilmesh_fabric.block_files import BlockFolder
     from veilmesh_fabric.calls import Deadlines, GatewayCalls
+    from veilmesh_fabric.causes import Cause
     from veilmesh_fabric.channel_config import ChannelConfig
     from veilmesh_fabric.checkpoint import Checkpoint, Position
     from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest, SignedCommitStatusRequest
@@ -29,17 +30,22 @@ if TYPE_CHECKING:
         IdentityError,
         IncompleteChainError,
         PeerError,
+        PeersDisagreeError,
         SignatureError,
         SubmitError,
         VerificationError,
     )
     from veilmesh_fabric.events import ChaincodeEvent
+    from veilmesh_fabric.failover import Gateways
     from veilmesh_fabric.gateway import Gateway
+    from veilmesh_fabric.gateway_address import GatewayAddress
     from veilmesh_fabric.identity import SigningIdentity
     from veilmesh_fabric.proposal import Proposal, SignedProposal
+    from veilmesh_fabric.renewal import Renewed
     from veilmesh_fabric.retry import Clock, RetryPolicy, SystemClock
     from veilmesh_fabric.rules import Rule
     from veilmesh_fabric.signing import EcdsaSigner, Ed25519Signer, Signer, verify
+    from veilmesh_fabric.tls import TlsClient, TlsPair
     from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
     from veilmesh_fabric.verification import ChainVerifier, verify_blocks
     from veilmesh_fabric.verification_pool import PooledChecks
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlockFilesError",
     "BlockFolder",
+    "Cause",
     "ChainVerifier",
     "ChaincodeEvent",
     "ChannelConfig",
@@ -69,15 +76,19 @@ __all__ = [
     "EvaluateError",
     "FabricError",
     "Gateway",
+    "GatewayAddress",
     "GatewayCalls",
     "GatewayError",
+    "Gateways",
     "IdentityError",
     "IncompleteChainError",
     "PeerError",
+    "PeersDisagreeError",
     "PooledChecks",
     "Position",
     "PreparedTransaction",
     "Proposal",
+    "Renewed",
     "RetryPolicy",
     "Rule",
     "SignatureError",
@@ -89,6 +100,8 @@ __all__ = [
     "SubmitError",
     "SubmittedTransaction",
     "SystemClock",
+    "TlsClient",
+    "TlsPair",
     "VerificationError",
     "VerificationReport",
     "blocks",
@@ -104,6 +117,7 @@ _EXPORTS = {
         "Deadlines",
         "GatewayCalls",
     ),
+    "causes": ("Cause",),
     "channel_config": ("ChannelConfig",),
     "checkpoint": (
         "Checkpoint",
@@ -138,17 +152,21 @@ _EXPORTS = {
         "IdentityError",
         "IncompleteChainError",
         "PeerError",
+        "PeersDisagreeError",
         "SignatureError",
         "SubmitError",
         "VerificationError",
     ),
     "events": ("ChaincodeEvent",),
+    "failover": ("Gateways",),
     "gateway": ("Gateway",),
+    "gateway_address": ("GatewayAddress",),
     "identity": ("SigningIdentity",),
     "proposal": (
         "Proposal",
         "SignedProposal",
     ),
+    "renewal": ("Renewed",),
     "retry": (
         "Clock",
         "RetryPolicy",
@@ -160,6 +178,10 @@ _EXPORTS = {
         "Ed25519Signer",
         "Signer",
         "verify",
+    ),
+    "tls": (
+        "TlsClient",
+        "TlsPair",
     ),
     "transaction": (
         "PreparedTransaction",

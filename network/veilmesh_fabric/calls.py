@@ -2,15 +2,19 @@
 
 Everything that goes in is signed already, so a key may live elsewhere (offline signing); `contract.py` joins
 the calls into a flow. Each has a deadline, and what gRPC raises stops here.
+
+Where there are several gateways, one that is out of reach or does not answer in time is passed over for the
+next: at once by what changes nothing, and by a submission only before it is sent.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc.aio
-from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
+from fabric_protos.gateway import gateway_pb2
 
+from veilmesh_fabric.causes import Cause
 from veilmesh_fabric.commit import CommitStatus, SignedCommitStatusRequest
 from veilmesh_fabric.errors import (
     CommitStatusError,
@@ -19,11 +23,10 @@ from veilmesh_fabric.errors import (
     GatewayError,
     SubmitError,
 )
+from veilmesh_fabric.failover import Gateways, Link
 from veilmesh_fabric.proposal import SignedProposal
-from veilmesh_fabric.rpc_errors import gateway_error
+from veilmesh_fabric.rpc_errors import gateway_error, never_reached
 from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
-
-Failure = TypeVar("Failure", bound=GatewayError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ class Deadlines:
 
 
 class GatewayCalls:
-    """The Gateway service behind one channel, which its owner closes."""
+    """The Gateway service behind one or several gateways, which their owner closes."""
 
-    def __init__(self, channel: grpc.aio.Channel, deadlines: Deadlines) -> None:
-        self._stub = gateway_pb2_grpc.GatewayStub(channel)
+    def __init__(self, gateways: Gateways, deadlines: Deadlines) -> None:
+        self._gateways = gateways
         self._deadlines = deadlines
 
     async def evaluate(self, proposal: SignedProposal, endorsing_organizations: Sequence[str] = ()) -> bytes:
@@ -55,8 +58,8 @@ class GatewayCalls:
             proposed_transaction=proposal.to_proto(),
             target_organizations=endorsing_organizations,
         )
-        answer = await _call(
-            self._stub.Evaluate, request, self._deadlines.evaluate_s, EvaluateError, proposal.proposal.tx_id
+        answer = await self._ask(
+            _Call("Evaluate", request, self._deadlines.evaluate_s, EvaluateError, proposal.proposal.tx_id)
         )
         result: bytes = answer.result.payload
         return result
@@ -77,13 +80,13 @@ class GatewayCalls:
             proposed_transaction=proposal.to_proto(),
             endorsing_organizations=endorsing_organizations,
         )
-        answer = await _call(
-            self._stub.Endorse, request, self._deadlines.endorse_s, EndorseError, proposal.proposal.tx_id
+        answer = await self._ask(
+            _Call("Endorse", request, self._deadlines.endorse_s, EndorseError, proposal.proposal.tx_id)
         )
         return PreparedTransaction.open(proposal.proposal, answer.prepared_transaction)
 
     async def submit(self, transaction: SignedTransaction) -> None:
-        """Send a transaction for ordering; it is not yet committed on return.
+        """Send a transaction for ordering, once; it is not yet committed on return.
 
         Raises:
             SubmitError: it was refused; or, where `is_uncertain` says so, the answer got lost.
@@ -93,7 +96,8 @@ class GatewayCalls:
             channel_id=transaction.channel_name,
             prepared_transaction=transaction.to_proto(),
         )
-        await _call(self._stub.Submit, request, self._deadlines.submit_s, SubmitError, transaction.tx_id)
+        call = _Call("Submit", request, self._deadlines.submit_s, SubmitError, transaction.tx_id)
+        await self._send(call, await self._gateways.pick())
 
     async def commit_status(
         self, request: SignedCommitStatusRequest, within_s: float | None = None
@@ -105,18 +109,59 @@ class GatewayCalls:
             within_s: the deadlines' `commit_status_s` when not given.
 
         Raises:
-            CommitStatusError: the gateway does not say.
+            CommitStatusError: no gateway says.
         """
-        tx_id = request.request.tx_id
         deadline_s = self._deadlines.commit_status_s if within_s is None else within_s
-        answer = await _call(
-            self._stub.CommitStatus, request.to_proto(), deadline_s, CommitStatusError, tx_id
-        )
+        # A gateway that hangs says as little as one that waits, so each has its share of the time.
+        share_s = deadline_s / len(self._gateways)
+        tx_id = request.request.tx_id
+        answer = await self._ask(_Call("CommitStatus", request.to_proto(), share_s, CommitStatusError, tx_id))
         return CommitStatus(tx_id, answer.result, answer.block_number)
 
+    async def _ask(self, call: "_Call") -> Any:
+        """Call the gateways in turn, until one gives an answer that the others would give, too."""
+        tried: list[Link] = []
+        while True:
+            link = await self._gateways.pick(besides=tried)
+            try:
+                return await self._send(call, link)
+            except GatewayError as err:
+                tried.append(link)
+                if not err.cause.may_pass or len(tried) == len(self._gateways):
+                    raise
 
-async def _call(method: Any, request: Any, deadline_s: float, failure: type[Failure], tx_id: str) -> Any:
-    try:
-        return await method(request, timeout=deadline_s)
-    except grpc.aio.AioRpcError as err:
-        raise gateway_error(failure, err, tx_id) from err
+    async def _send(self, call: "_Call", link: Link) -> Any:
+        try:
+            answer = await getattr(link.stub, call.method)(call.request, timeout=call.deadline_s)
+        except grpc.aio.AioRpcError as err:
+            trouble = await link.trouble() if never_reached(err) else ""
+            error = gateway_error(
+                call.failure, err, call.tx_id, trouble and f"gateway {link.name}: {trouble}"
+            )
+            await self._blame(link, error)
+            raise error from err
+        link.failures = 0
+        return answer
+
+    async def _blame(self, link: Link, error: GatewayError) -> None:
+        """Let the gateway rest where it is to blame for an error."""
+        if error.cause is not Cause.AWAY:
+            return
+        if isinstance(error, CommitStatusError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            # It waits until there is something to say; so does one that hangs, and they look alike from here.
+            trouble = await link.trouble()
+            if trouble:
+                self._gateways.failed(link, trouble)
+        else:
+            self._gateways.failed(link, error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call, to whichever gateway."""
+
+    method: str
+    request: Any
+    deadline_s: float
+    failure: type[GatewayError]
+    tx_id: str

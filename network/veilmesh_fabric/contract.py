@@ -15,16 +15,20 @@ tells what became of it.
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from veilmesh_fabric.checkpoint import Checkpoint
+from veilmesh_fabric.checkpoint import Checkpoint, Position
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest, ask_until_known
+from veilmesh_fabric.deliver import gateway_height
 from veilmesh_fabric.errors import CommitError, SubmitError
 from veilmesh_fabric.events import ChaincodeEvent, EventsRequest, chaincode_events
+from veilmesh_fabric.failover import Link, unbroken
+from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.proposal import Proposal
-from veilmesh_fabric.retry import is_conflict, is_uncertain, retry_unavailable
+from veilmesh_fabric.retry import is_busy, is_conflict, is_passing, is_uncertain, retry
 from veilmesh_fabric.session import Session
-from veilmesh_fabric.transaction import PreparedTransaction
+from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
 
 _logger = logging.getLogger(__name__)
 
@@ -41,9 +45,10 @@ class SubmittedTransaction:
 class EndorsedTransaction:
     """A transaction that waits to be sent. Make it with `Contract.endorse`."""
 
-    def __init__(self, session: Session, prepared: PreparedTransaction) -> None:
+    def __init__(self, session: Session, prepared: PreparedTransaction, identity: SigningIdentity) -> None:
         self._session = session
         self._prepared = prepared
+        self._identity = identity  # who proposed it, and so must sign it
 
     @property
     def tx_id(self) -> str:
@@ -54,6 +59,10 @@ class EndorsedTransaction:
         """What the chaincode returned; it counts once the transaction is committed."""
         return self._prepared.result
 
+    def sign(self) -> SignedTransaction:
+        """Return it as it will travel, for who keeps it before it is sent."""
+        return self._prepared.sign(self._identity)
+
     async def submit(self) -> None:
         """Sign it and send it for ordering, once.
 
@@ -63,9 +72,14 @@ class EndorsedTransaction:
         Raises:
             SubmitError: it was refused and will not be committed.
         """
-        transaction = self._prepared.sign(self._session.identity)
+        transaction = self.sign()
         try:
-            await self._session.calls.submit(transaction)
+            await retry(
+                lambda: self._session.calls.submit(transaction),
+                is_busy,
+                self._session.retry,
+                self._session.clock,
+            )
         except SubmitError as err:
             if not is_uncertain(err):
                 raise
@@ -77,7 +91,8 @@ class EndorsedTransaction:
         Raises:
             CommitStatusError: that is not known within the deadline.
         """
-        return await _commit_status(self._session, self._prepared.channel_name, self.tx_id)
+        within_s = self._session.deadlines.commit_status_s
+        return await _commit_status(self._session, self._prepared.channel_name, self.tx_id, within_s)
 
     async def commit(self) -> SubmittedTransaction:
         """Send it and wait until it took effect.
@@ -108,15 +123,7 @@ class Contract:
         self, function: str, *args: bytes | str, transient: Mapping[str, bytes] | None = None
     ) -> Proposal:
         """Return a new, unsigned proposal: signing offline begins here, and goes on with `Gateway.calls`."""
-        return Proposal.build(
-            self._session.identity.creator,
-            self.channel_name,
-            self.chaincode_name,
-            (function, *args),
-            at=self._session.clock.now(),
-            transient=transient,
-            tls_certificate_hash=self._session.tls_certificate_hash,
-        )
+        return self._propose(self._session.identify(), function, args, transient)
 
     async def evaluate(
         self,
@@ -136,9 +143,11 @@ class Contract:
         Raises:
             EvaluateError: the chaincode or the gateway refused or failed.
         """
-        proposal = self.propose(function, *args, transient=transient).sign(self._session.identity)
-        return await retry_unavailable(
+        identity = self._session.identify()
+        proposal = self._propose(identity, function, args, transient).sign(identity)
+        return await retry(
             lambda: self._session.calls.evaluate(proposal, endorsing_organizations),
+            is_passing,
             self._session.retry,
             self._session.clock,
         )
@@ -164,13 +173,15 @@ class Contract:
             DecodeError: the gateway's answer is no transaction.
             VerificationError: the gateway's answer is not the transaction that was proposed.
         """
-        proposal = self.propose(function, *args, transient=transient).sign(self._session.identity)
-        prepared = await retry_unavailable(
+        identity = self._session.identify()
+        proposal = self._propose(identity, function, args, transient).sign(identity)
+        prepared = await retry(
             lambda: self._session.calls.endorse(proposal, endorsing_organizations),
+            is_passing,
             self._session.retry,
             self._session.clock,
         )
-        return EndorsedTransaction(self._session, prepared)
+        return EndorsedTransaction(self._session, prepared, identity)
 
     async def submit(
         self,
@@ -222,39 +233,73 @@ class Contract:
             CommitStatusError: that is not known within the deadline; a transaction that has not come yet is
                 waited for.
         """
-        return await _commit_status(self._session, self.channel_name, tx_id)
+        within_s = self._session.deadlines.commit_status_s
+        return await _commit_status(self._session, self.channel_name, tx_id, within_s)
 
-    def chaincode_events(
+    async def chaincode_events(
         self, *, start_block: int | None = None, checkpoint: Checkpoint | None = None
     ) -> AsyncGenerator[ChaincodeEvent, None]:
         """Yield this chaincode's events of VALID transactions, in the chain's order, as they are committed.
 
-        Close it when done before its end, e.g. with `contextlib.aclosing`: a stream holds a slot of the
-        gateway.
+        Where one gateway's stream breaks, the next one's goes on behind the last event, without loss or
+        repetition. Close it when done before its end, e.g. with `contextlib.aclosing`: a stream holds a slot
+        of the gateway.
 
         Args:
             start_block: the first block to look at; the next one to be committed when not given.
             checkpoint: goes on behind the last event recorded in it; as `start_block` says if there is none.
 
         Raises:
-            DeliverError: the stream was refused, or it broke. Go on with the checkpoint.
+            DeliverError: the stream was refused, or it broke at every gateway. Go on with the checkpoint.
         """
         position = None if checkpoint is None else checkpoint.position
-        request = EventsRequest.build(
-            self._session.identity.creator,
+        if position is None and start_block is None and len(self._session.gateways) > 1:
+            # Each gateway has a next block of its own, so its number is fixed before one breaks off.
+            session = self._session
+            start_block = await gateway_height(session.gateways, session.identify, self.channel_name)
+        if position is None and start_block is not None:
+            position = Position(start_block, "")
+
+        def opened(link: Link, last: ChaincodeEvent | None) -> AsyncGenerator[ChaincodeEvent, None]:
+            behind = position if last is None else Position(last.block_number, last.tx_id)
+            identity = self._session.identify()
+            request = EventsRequest.build(
+                identity.creator,
+                self.channel_name,
+                self.chaincode_name,
+                start_block=None if behind is None else behind.block_number,
+                after_tx_id="" if behind is None else behind.tx_id,
+            )
+            return chaincode_events(link.channel, request.sign(identity))
+
+        async with aclosing(unbroken(self._session.gateways, opened)) as events:
+            async for event in events:
+                yield event
+
+    def _propose(
+        self,
+        identity: SigningIdentity,
+        function: str,
+        args: Sequence[bytes | str],
+        transient: Mapping[str, bytes] | None,
+    ) -> Proposal:
+        return Proposal.build(
+            identity.creator,
             self.channel_name,
             self.chaincode_name,
-            start_block=start_block if position is None else position.block_number,
-            after_tx_id="" if position is None else position.tx_id,
+            (function, *args),
+            at=self._session.clock.now(),
+            transient=transient,
+            tls_certificate_hash=self._session.gateways.tls_certificate_hash,
         )
-        return chaincode_events(self._session.channel, request.sign(self._session.identity))
 
 
-async def _commit_status(session: Session, channel_name: str, tx_id: str) -> CommitStatus:
-    request = CommitStatusRequest.build(session.identity.creator, channel_name, tx_id).sign(session.identity)
+async def _commit_status(session: Session, channel_name: str, tx_id: str, within_s: float) -> CommitStatus:
+    identity = session.identify()
+    request = CommitStatusRequest.build(identity.creator, channel_name, tx_id).sign(identity)
     return await ask_until_known(
-        lambda within_s: session.calls.commit_status(request, within_s),
-        session.deadlines.commit_status_s,
+        lambda left_s: session.calls.commit_status(request, left_s),
+        within_s,
         session.retry,
         session.clock,
     )

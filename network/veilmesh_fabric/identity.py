@@ -14,6 +14,7 @@ from fabric_protos.msp import identities_pb2
 
 from veilmesh_fabric.certificates import Certificate, read_certificate
 from veilmesh_fabric.errors import IdentityError
+from veilmesh_fabric.renewal import Renewed
 from veilmesh_fabric.signing import Signer, signer_from_pem
 
 
@@ -82,6 +83,15 @@ class SigningIdentity:
             raise IdentityError(f"identity in {folder} is not readable: {err.strerror}") from err
         except IdentityError as err:
             raise IdentityError(f"identity in {folder}: {err}") from err
+
+    @classmethod
+    def in_msp_folder(cls, folder: Path, msp_id: str) -> Renewed[Self]:
+        """Return the identity that an MSP folder holds at each moment.
+
+        Raises:
+            IdentityError: as `from_msp_folder`.
+        """
+        return Renewed(lambda: cls.from_msp_folder(folder, msp_id), folder / "signcerts", folder / "keystore")
 
     def sign(self, message: bytes) -> bytes:
         return self.signer.sign(message)

@@ -1,9 +1,12 @@
 """When to try again, and how long to wait: decisions without I/O.
 
-- Before anything was submitted (evaluate, endorse): again while the gateway is UNAVAILABLE. It has
-  tried other peers by itself, so what is left is mostly the way to it.
+- Before anything was submitted (evaluate, endorse): again while the ledger is out of reach or busy, or its
+  peers are not at the same block. A call that ran into its deadline was long enough.
+- A submission that was refused as one too many was not looked at: again.
 - MVCC_READ_CONFLICT and PHANTOM_READ_CONFLICT: what the transaction read has changed, so it is proposed anew.
 - After an uncertain answer to a submission: never again. `CommitStatus` is asked instead (`commit.py`).
+
+Which gateway is asked is for `failover.py`.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from typing import Protocol, TypeVar
 import grpc
 from fabric_protos.peer import transaction_pb2
 
+from veilmesh_fabric.causes import Cause
 from veilmesh_fabric.errors import CommitError, GatewayError
 
 Answer = TypeVar("Answer")
@@ -32,6 +36,11 @@ _UNCERTAIN = frozenset(
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
     }
+)
+
+# What ended a call under another code was the time, or a connection that broke.
+_ANSWERS_OF_THE_GATEWAY = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED}
 )
 
 
@@ -83,13 +92,21 @@ class RetryPolicy:
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
 
 
-def is_unavailable(error: GatewayError) -> bool:
-    return error.code is grpc.StatusCode.UNAVAILABLE
+def is_passing(error: GatewayError) -> bool:
+    """Whether asking again, a little later, may help; for calls that change nothing."""
+    if error.cause is Cause.AWAY:
+        return error.code in _ANSWERS_OF_THE_GATEWAY
+    return error.cause.may_pass
+
+
+def is_busy(error: GatewayError) -> bool:
+    """Whether the gateway, and not somebody behind it, refused the call before it looked at it."""
+    return error.cause is Cause.BUSY and not error.details
 
 
 def is_uncertain(error: GatewayError) -> bool:
     """Whether the gateway may have acted although it did not say so."""
-    return error.code in _UNCERTAIN
+    return error.code in _UNCERTAIN and not is_busy(error)
 
 
 def is_conflict(error: CommitError) -> bool:
@@ -97,10 +114,13 @@ def is_conflict(error: CommitError) -> bool:
     return error.code in _CONFLICTS
 
 
-async def retry_unavailable(
-    call: Callable[[], Awaitable[Answer]], policy: RetryPolicy, clock: Clock
+async def retry(
+    call: Callable[[], Awaitable[Answer]],
+    again: Callable[[GatewayError], bool],
+    policy: RetryPolicy,
+    clock: Clock,
 ) -> Answer:
-    """Return what `call` returns, calling it again while the gateway is out of reach.
+    """Return what `call` returns, calling it again after errors of which `again` says so.
 
     Raises:
         GatewayError: the last attempt's.
@@ -109,7 +129,7 @@ async def retry_unavailable(
         try:
             return await call()
         except GatewayError as err:
-            if not is_unavailable(err):
+            if not again(err):
                 raise
         await clock.sleep(policy.delay_s(attempt))
     return await call()

@@ -16,17 +16,25 @@ from veilmesh_fabric.errors import DeliverError, GatewayError, PeerError
 
 DETAILS_TRAILER = "grpc-status-details-bin"
 
+# gRPC's own words, where no address of a channel can be connected to.
+_NEVER_REACHED = "failed to connect to all addresses"
+
 Failure = TypeVar("Failure", bound=GatewayError)
 
 
-def gateway_error(kind: type[Failure], error: grpc.aio.AioRpcError, tx_id: str) -> Failure:
-    """Return `error` as a `kind`."""
+def gateway_error(kind: type[Failure], error: grpc.aio.AioRpcError, tx_id: str, trouble: str = "") -> Failure:
+    """Return `error` as a `kind`; `trouble` says why there was no connection, where that was found out."""
     return kind(
-        error.details() or "the gateway gave no reason",
+        trouble or error.details() or "the gateway gave no reason",
         transaction_id=tx_id,
         code=error.code(),
         details=peer_errors(error),
     )
+
+
+def never_reached(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a call failed since no connection came about: no server has seen it."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and (error.details() or "").startswith(_NEVER_REACHED)
 
 
 def deliver_error(what: str, error: grpc.aio.AioRpcError) -> DeliverError:

@@ -1,22 +1,21 @@
 """What every call of one client shares."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import grpc.aio
-
 from veilmesh_fabric.calls import Deadlines, GatewayCalls
+from veilmesh_fabric.failover import Gateways
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.retry import Clock, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A channel, who speaks on it, and how patiently."""
+    """Some gateways, who speaks to them, and how patiently."""
 
-    channel: grpc.aio.Channel
+    gateways: Gateways
     calls: GatewayCalls
-    identity: SigningIdentity
+    identify: Callable[[], SigningIdentity]  # a renewed certificate makes another identity
     deadlines: Deadlines
     retry: RetryPolicy
     clock: Clock
-    tls_certificate_hash: bytes

@@ -8,9 +8,13 @@ from fabric_protos.peer import proposal_pb2
 from veilmesh_fabric import (
     EvaluateError,
     Gateway,
+    GatewayAddress,
+    Gateways,
     IdentityError,
     RetryPolicy,
     SigningIdentity,
+    TlsClient,
+    TlsPair,
     certificate_hash,
     connect,
 )
@@ -53,14 +57,9 @@ async def test_a_client_certificate_is_shown_and_tied_to_the_proposal(
             with pytest.raises(EvaluateError):
                 await Gateway(channel, alice, retry=ONCE).contract("veil", "mesh").evaluate("Get")
         assert served.peer.calls == []
-        async with connect(
-            served.address,
-            served.tls_roots_pem,
-            client_certificate_pem=pair.certificate_pem,
-            client_key_pem=pair.key_pem,
-        ) as channel:
-            gateway = Gateway(channel, alice, tls_certificate_hash=tls_hash)
-            await gateway.contract("veil", "mesh").evaluate("Get")
+        shown = TlsClient(served.tls_roots_pem, TlsPair(pair.certificate_pem, pair.key_pem))
+        async with Gateways.dial([GatewayAddress(served.address)], lambda: shown) as gateways:
+            await Gateway(gateways, alice).contract("veil", "mesh").evaluate("Get")
     signed = served.peer.requests["Evaluate"][0].proposed_transaction
     header = common_pb2.Header.FromString(proposal_pb2.Proposal.FromString(signed.proposal_bytes).header)
     assert common_pb2.ChannelHeader.FromString(header.channel_header).tls_cert_hash == tls_hash

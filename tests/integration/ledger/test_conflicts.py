@@ -93,7 +93,7 @@ async def test_a_proposal_of_a_committed_transaction_is_refused(ledger: Ledger) 
     contract = ledger.contract()
     proposal = contract.propose("put", "key", "value").sign(ledger.identities["org1"])
     calls = contract._session.calls
-    first = EndorsedTransaction(contract._session, await calls.endorse(proposal))
+    first = EndorsedTransaction(contract._session, await calls.endorse(proposal), ledger.identities["org1"])
     await first.commit()
     with pytest.raises(EndorseError) as refused:
         await calls.endorse(proposal)

@@ -6,7 +6,7 @@ from fabric_protos.peer import transaction_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from veilmesh_fabric.errors import CommitError, EvaluateError, SubmitError
-from veilmesh_fabric.retry import RetryPolicy, is_conflict, is_uncertain, retry_unavailable
+from veilmesh_fabric.retry import RetryPolicy, is_conflict, is_passing, is_uncertain, retry
 
 from tests.unit.fabric.manual_clock import ManualClock
 
@@ -28,7 +28,7 @@ def failing(*codes: grpc.StatusCode) -> tuple[Callable[[], Awaitable[str]], list
 async def test_an_unavailable_gateway_is_asked_again() -> None:
     clock = ManualClock()
     call, _ = failing(*[grpc.StatusCode.UNAVAILABLE] * 4)
-    assert await retry_unavailable(call, RetryPolicy(), clock) == "answer"
+    assert await retry(call, is_passing, RetryPolicy(), clock) == "answer"
     assert len(clock.slept_s) == 4
 
 
@@ -36,24 +36,27 @@ async def test_the_last_attempts_error_is_told() -> None:
     clock = ManualClock()
     call, left = failing(*[grpc.StatusCode.UNAVAILABLE] * 10)
     with pytest.raises(EvaluateError):
-        await retry_unavailable(call, RetryPolicy(attempts=3), clock)
+        await retry(call, is_passing, RetryPolicy(attempts=3), clock)
     assert len(left) == 7
     assert len(clock.slept_s) == 2  # no waiting behind the last attempt
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code is not grpc.StatusCode.UNAVAILABLE])
+PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code not in PASSING])
 async def test_any_other_answer_is_an_answer(code: grpc.StatusCode) -> None:
     clock = ManualClock()
     call, _ = failing(code)
     with pytest.raises(EvaluateError):
-        await retry_unavailable(call, RetryPolicy(), clock)
+        await retry(call, is_passing, RetryPolicy(), clock)
     assert clock.slept_s == []
 
 
 async def test_one_attempt_means_one() -> None:
     call, _ = failing(grpc.StatusCode.UNAVAILABLE)
     with pytest.raises(EvaluateError):
-        await retry_unavailable(call, RetryPolicy(attempts=1), ManualClock())
+        await retry(call, is_passing, RetryPolicy(attempts=1), ManualClock())
 
 
 @given(st.integers(1, 10_000), st.floats(0.001, 1), st.floats(1, 60))
