@@ -7,11 +7,13 @@
     exchange_endpoint = "node.org1.example:7443"  # where the ledger says they find it
     api_listen = "127.0.0.1:7151"
     metrics_listen = "127.0.0.1:9464"             # loopback only; left out: no metrics
-    gateway = "127.0.0.1:7051"
+    gateways = ["peer0.org1.example:7051", "10.0.0.2:7051 as peer0.org2.example"]
     channel = "veilmesh"
     chaincode = "veilmesh"
     engine = "reference"                          # left out: fast, with equal features; this is dlib itself
     encoder = "models/arcface.onnx"               # left out: dlib's; see veilmesh_ml/encoder_description.py
+
+What `gateways` says is told in `gateways.py`.
 
 A relative path is within the home folder, where everything else has its place; `home.py` lists it.
 """
@@ -28,6 +30,7 @@ from veilmesh_chaincode.records.base import MspId, Name
 from veilmesh_chaincode.records.registry import NodeRole
 
 from veilmesh_node.errors import HomeError
+from veilmesh_node.gateways import GatewayList
 
 FILE_NAME = "node.toml"
 
@@ -55,7 +58,7 @@ class NodeConfig(BaseSettings):
     exchange_endpoint: Address
     api_listen: Address
     metrics_listen: Annotated[Address, AfterValidator(_loopback)] | None = None
-    gateway: Address
+    gateways: GatewayList
     channel: str
     chaincode: str
     encoder: Path | None = None

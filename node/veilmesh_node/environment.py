@@ -1,5 +1,6 @@
 """What every operation of one node shares."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from veilmesh_node.domain.commitment import authenticate_request
@@ -21,10 +22,15 @@ class Environment:
     vault: TemplateVault
     content: ContentStore
     faces: Faces | None
-    signer: Signer
+    identify: Callable[[], Signer]  # its certificate may be renewed at any time
     clock: Clock
     operations: Operations
     request_key: Secret = field(repr=False)  # of the journal's fingerprints
+
+    @property
+    def signer(self) -> Signer:
+        """Who signs at this moment."""
+        return self.identify()
 
     @property
     def journal(self) -> Journal:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_chaincode.records.registry import RegisterNode
@@ -21,13 +21,18 @@ _log = logging.getLogger(__name__)
 
 class Keeper:
     def __init__(
-        self, environment: Environment, publication: RegisterNode, metrics: Metrics, health: Health
+        self,
+        environment: Environment,
+        publication: Callable[[], RegisterNode],
+        metrics: Metrics,
+        health: Health,
     ) -> None:
+        """Take charge; `publication` is what the node says of itself at each moment."""
         self._env = environment
         self._publication = publication
         self._metrics = metrics
         self._health = health
-        self._registered = False
+        self._registered: RegisterNode | None = None
         self._complaints: dict[str, str] = {}  # the last one of each kind
 
     @contextlib.asynccontextmanager
@@ -67,15 +72,16 @@ class Keeper:
 
     async def _register(self) -> None:
         """See that the ledger knows this node as it is; complain once where that cannot be done as yet."""
-        if self._registered:
+        publication = self._publication()
+        if self._registered == publication:
             return
         try:
-            node = await ensure_registered(self._env.ledger, self._publication)
+            node = await ensure_registered(self._env.ledger, publication)
         except (NodeError, Refusal) as err:
             self._metrics.ledger_reachable.set(0 if isinstance(err, LedgerUnavailableError) else 1)
             self._complain("not registered yet", err)
             return
-        self._registered = True
+        self._registered = publication
         self._metrics.ledger_reachable.set(1)
         _log.info("node %s is registered and %s", node.node_id, node.status)
 

@@ -28,7 +28,7 @@ from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
 from veilmesh_fabric.errors import CommitStatusError, FabricError, GatewayError, SubmitError
 from veilmesh_fabric.gateway import Gateway
-from veilmesh_fabric.retry import RetryPolicy, SystemClock, is_uncertain, retry_unavailable
+from veilmesh_fabric.retry import RetryPolicy, SystemClock, is_busy, is_uncertain, retry
 from veilmesh_fabric.transaction import SignedTransaction
 from veilmesh_fabric.wire import decode
 
@@ -47,28 +47,12 @@ IN_DOUBT_WITHIN_S = 5.0  # longer than any ordering delay we know; a transaction
 
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 
-# No answer, or one that a broken connection can end a call with; all others are answers.
-_NO_ANSWER = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-    }
-)
-# What only words tell. A peer that turns an identity away says so under a code of its gateway's choosing, and
-# a gateway that answers ABORTED may do so because orderers or peers behind it are away.
-_TURNED_AWAY = ("access denied",)
-_BEHIND_IS_AWAY = ("SERVICE_UNAVAILABLE", "code = Unavailable")
-
 Record = TypeVar("Record", bound=Document)
 Answer = TypeVar("Answer")
 
 
 class GatewayLedger:
-    """Implements `ports.Ledger`. The gateway, and the connection under it, belong to the caller."""
+    """Implements `ports.Ledger`. The gateway, and the connections under it, belong to the caller."""
 
     def __init__(self, gateway: Gateway, *, channel_name: str, chaincode_name: str) -> None:
         self._gateway = gateway
@@ -108,13 +92,9 @@ class GatewayLedger:
         return await self._evaluate("release:GetUnsealing", UnsealingId(unsealing_id=unsealing_id), Unsealing)
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
-        identity = self._gateway.identity
-        proposal = self._contract.propose(change.function, request.to_bytes()).sign(identity)
-        prepared = await _translated(
-            retry_unavailable(lambda: self._gateway.calls.endorse(proposal), self._retry, self._clock)
-        )
-        envelope: bytes = prepared.sign(identity).to_proto().SerializeToString()
-        return EndorsedTransaction(prepared.tx_id, envelope, prepared.result)
+        transaction = await _translated(self._contract.endorse(change.function, request.to_bytes()))
+        envelope: bytes = transaction.sign().to_proto().SerializeToString()
+        return EndorsedTransaction(transaction.tx_id, envelope, transaction.result)
 
     async def commit(self, transaction: EndorsedTransaction, *, in_doubt: bool) -> None:
         status = await self._status(transaction.tx_id, IN_DOUBT_WITHIN_S) if in_doubt else None
@@ -140,7 +120,7 @@ class GatewayLedger:
             self._contract.channel_name, transaction.tx_id, envelope.payload, envelope.signature
         )
         try:
-            await self._gateway.calls.submit(signed)
+            await retry(lambda: self._gateway.calls.submit(signed), is_busy, self._retry, self._clock)
         except SubmitError as err:
             if is_uncertain(err):
                 return
@@ -181,10 +161,8 @@ def failure_in(error: GatewayError) -> Refusal | LedgerError:
     refusal = refusal_in(error)
     if refusal is not None:
         return refusal
-    words = str(error)
-    if any(phrase in words for phrase in _TURNED_AWAY):
-        return LedgerRejectedError(words)
-    if error.code in _NO_ANSWER or any(phrase in words for phrase in _BEHIND_IS_AWAY):
+    words = f"{error}; {error.cause.advice}" if error.cause.advice else str(error)
+    if error.cause.may_pass:
         return LedgerUnavailableError(f"the ledger does not answer: {words}")
     return LedgerRejectedError(words)
 

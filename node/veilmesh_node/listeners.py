@@ -1,8 +1,12 @@
-"""The node's two gRPC servers: both with mutual TLS, health, and limits on size and number of calls."""
+"""The node's two gRPC servers: both with mutual TLS, health, and limits on size and number of calls.
 
-from collections.abc import AsyncIterator
+Certificate, key and the authorities of clients are read again when their files change: connections that are
+made from then on use them.
+"""
+
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import lru_cache
 
 import grpc
 import grpc.aio
@@ -11,10 +15,10 @@ from veilmesh.v1.exchange_pb2_grpc import add_ExchangeServicer_to_server
 from veilmesh.v1.node_pb2_grpc import add_NodeServicer_to_server
 
 from veilmesh_node.api import service as api
+from veilmesh_node.certificates import ServerTls
 from veilmesh_node.errors import HomeError
 from veilmesh_node.exchange import service as exchange
 from veilmesh_node.health import Health
-from veilmesh_node.home import Home
 
 GRACE_S = 20.0  # for the calls at work when the node is told to stop
 MAX_CONCURRENT_CALLS = 200
@@ -22,7 +26,7 @@ MAX_CONCURRENT_CALLS = 200
 
 @asynccontextmanager
 async def exchange_listening(
-    address: str, home: Home, service: exchange.ExchangeService, health: Health
+    address: str, tls: Callable[[], ServerTls], service: exchange.ExchangeService, health: Health
 ) -> AsyncIterator[None]:
     """Take other nodes' calls at `address` while the context is open.
 
@@ -31,13 +35,13 @@ async def exchange_listening(
     """
     server = _server(exchange.MAX_MESSAGE_BYTES)
     add_ExchangeServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
-    async with _started(server, address, home, home.exchange_roots, health):
+    async with _started(server, address, tls, health):
         yield
 
 
 @asynccontextmanager
 async def api_listening(
-    address: str, home: Home, service: api.NodeService, health: Health
+    address: str, tls: Callable[[], ServerTls], service: api.NodeService, health: Health
 ) -> AsyncIterator[None]:
     """Take the organisation's own calls at `address` while the context is open.
 
@@ -46,7 +50,7 @@ async def api_listening(
     """
     server = _server(api.MAX_MESSAGE_BYTES)
     add_NodeServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
-    async with _started(server, address, home, home.client_roots, health):
+    async with _started(server, address, tls, health):
         yield
 
 
@@ -61,21 +65,26 @@ def _server(max_message_bytes: int) -> grpc.aio.Server:
     )
 
 
-def _credentials(home: Home, client_roots: Path) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(home.tls_key.read_bytes(), home.tls_certificate.read_bytes())],
-        root_certificates=client_roots.read_bytes(),
-        require_client_auth=True,
+def _credentials(tls: Callable[[], ServerTls]) -> grpc.ServerCredentials:
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(tls()), lambda: _configuration(tls()), require_client_authentication=True
+    )
+
+
+@lru_cache(maxsize=8)  # one for every handshake would be made anew otherwise
+def _configuration(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(tls.pair.key_pem, tls.pair.certificate_pem)], root_certificates=tls.client_roots_pem
     )
 
 
 @asynccontextmanager
 async def _started(
-    server: grpc.aio.Server, address: str, home: Home, client_roots: Path, health: Health
+    server: grpc.aio.Server, address: str, tls: Callable[[], ServerTls], health: Health
 ) -> AsyncIterator[None]:
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     try:
-        server.add_secure_port(address, _credentials(home, client_roots))
+        server.add_secure_port(address, _credentials(tls))
     except (OSError, RuntimeError) as err:
         raise HomeError(f"cannot listen on {address}: {err}") from err
     await server.start()

@@ -3,8 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from veilmesh_fabric.failover import Gateways
+
+from veilmesh_node.certificates import NodeCertificates
 
 
 class Metrics:
@@ -25,6 +29,28 @@ class Metrics:
             "veilmesh_ledger_reachable", "1 if the ledger answered last time, else 0.", registry=self.registry
         )
 
+    def watch(self, certificates: NodeCertificates, gateways: Gateways) -> None:
+        """Tell from now on how long certificates hold, and what is wrong with renewals and gateways."""
+        expiry = Gauge(
+            "veilmesh_certificate_expiry_seconds",
+            "Unix time at which a certificate in use expires.",
+            ["certificate"],
+            registry=self.registry,
+        )
+        waits = Gauge(
+            "veilmesh_renewal_waits",
+            "1 if files of a certificate have changed and cannot be used, else 0.",
+            ["certificate"],
+            registry=self.registry,
+        )
+        away = Gauge("veilmesh_gateways_away", "Gateways that do not answer.", registry=self.registry)
+        identity, tls = certificates.identity, certificates.tls
+        expiry.labels("identity").set_function(lambda: _unix_s(identity().certificate.not_after))
+        expiry.labels("tls").set_function(lambda: _unix_s(tls().pair.certificate.not_valid_after_utc))
+        waits.labels("identity").set_function(lambda: float(bool(identity.failure)))
+        waits.labels("tls").set_function(lambda: float(bool(tls.failure)))
+        away.set_function(lambda: float(len(gateways.away)))
+
     @contextmanager
     def call(self, method: str) -> Iterator[None]:
         """Count one call and its time."""
@@ -36,3 +62,7 @@ class Metrics:
         finally:
             self._calls.labels(method, result).inc()
             self._seconds.labels(method).observe(time.perf_counter() - started)
+
+
+def _unix_s(moment: datetime) -> float:
+    return moment.timestamp()

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from prometheus_client import start_http_server
 from veilmesh_chaincode.records.registry import RegisterNode
-from veilmesh_fabric.connection import connect
 from veilmesh_fabric.errors import IdentityError
+from veilmesh_fabric.failover import Gateways
 from veilmesh_fabric.gateway import Gateway
-from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.tls import TlsPair
 
 from veilmesh_node.api.service import NodeService
+from veilmesh_node.certificates import NodeCertificates
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.content import FolderContentStore
 from veilmesh_node.domain.secret import Secret
@@ -35,6 +36,7 @@ from veilmesh_node.exchange.client import ExchangeClient
 from veilmesh_node.exchange.rate_limit import RateLimit
 from veilmesh_node.exchange.service import ExchangeService
 from veilmesh_node.faces import MlFaces
+from veilmesh_node.gateways import parsed
 from veilmesh_node.health import Health
 from veilmesh_node.home import SEALING_SECRET, Home
 from veilmesh_node.journal import Journal, OnStep, pass_by
@@ -46,7 +48,7 @@ from veilmesh_node.node import Node
 from veilmesh_node.operations import Operations
 from veilmesh_node.rpc.revocation_lists import RevocationLists
 from veilmesh_node.sealing import SUITE, SealingKey
-from veilmesh_node.vault import Database, NodeKey, TemplateVault, open_key_file
+from veilmesh_node.vault import Database, TemplateVault, open_key_file
 from veilmesh_node.vault.secret_store import SecretStore
 
 PEER_CALLS_PER_MINUTE, PEER_BURST = 600, 100
@@ -98,24 +100,54 @@ async def serving(
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(home.vault))
         sealing_key = SealingKey(SecretStore(database, key).get(SEALING_SECRET))
-        client = ExchangeClient(certificate=home.tls_certificate, key=home.tls_key)
+        certificates = _certificates(home, config)
+        client = ExchangeClient(lambda: certificates.tls().pair)
         stack.push_async_callback(client.close)
         journal = Journal(database, SystemClock().now_s, on_step)
-        environment = await _environment(stack, home, config, key, journal)
+        gateways = await stack.enter_async_context(
+            Gateways.dial(parsed(config.gateways), lambda: certificates.tls().gateways)
+        )
+        ledger = GatewayLedger(
+            Gateway(gateways, certificates.identity),
+            channel_name=config.channel,
+            chaincode_name=config.chaincode,
+        )
+        environment = Environment(
+            node_id=config.node_id,
+            msp_id=config.msp_id,
+            ledger=ledger,
+            vault=TemplateVault(database, key),
+            content=FolderContentStore(home.content),
+            faces=stack.enter_context(_faces(home, config)),
+            identify=certificates.identity,
+            clock=SystemClock(),
+            operations=Operations(journal),
+            request_key=key.derive("requests"),
+        )
         node = Node(environment, sealing_key=sealing_key, salt_key=key.derive("receipts"), channel=client)
         stack.push_async_callback(environment.operations.drain)
         metrics = Metrics()
+        metrics.watch(certificates, gateways)
         limit = RateLimit(per_minute=PEER_CALLS_PER_MINUTE, burst=PEER_BURST)
         exchange = ExchangeService(node.deciding, limit, metrics)
-        publication = _publication(home, config, sealing_key)
         health = Health()
         await health.say(serving=True)
         stack.enter_context(_metrics_served(config, metrics))
-        await stack.enter_async_context(exchange_listening(config.exchange_listen, home, exchange, health))
+        await stack.enter_async_context(
+            exchange_listening(config.exchange_listen, lambda: certificates.tls().exchange, exchange, health)
+        )
         revocation_lists = RevocationLists(home.client_crls, home.client_roots)
         api = NodeService(node, revocation_lists, metrics)
-        await stack.enter_async_context(api_listening(config.api_listen, home, api, health))
-        await stack.enter_async_context(Keeper(environment, publication, metrics, health).at_work())
+        await stack.enter_async_context(
+            api_listening(config.api_listen, lambda: certificates.tls().api, api, health)
+        )
+        keeper = Keeper(
+            environment,
+            lambda: _publication(config, certificates.tls().pair, sealing_key),
+            metrics,
+            health,
+        )
+        await stack.enter_async_context(keeper.at_work())
         if node.identification.gallery is not None:
             await stack.enter_async_context(node.identification.gallery.kept())
         _log.info(
@@ -125,28 +157,6 @@ async def serving(
             config.api_listen,
         )
         yield node
-
-
-async def _environment(
-    stack: AsyncExitStack, home: Home, config: NodeConfig, key: NodeKey, journal: Journal
-) -> Environment:
-    """Return the plugs of a running node; what has to be closed is closed by `stack`."""
-    identity = _identity(home, config)
-    channel = await stack.enter_async_context(connect(config.gateway, _read(home.gateway_roots)))
-    return Environment(
-        node_id=config.node_id,
-        msp_id=config.msp_id,
-        ledger=GatewayLedger(
-            Gateway(channel, identity), channel_name=config.channel, chaincode_name=config.chaincode
-        ),
-        vault=TemplateVault(journal.database, key),
-        content=FolderContentStore(home.content),
-        faces=stack.enter_context(_faces(home, config)),
-        signer=identity,
-        clock=SystemClock(),
-        operations=Operations(journal),
-        request_key=key.derive("requests"),
-    )
 
 
 @contextmanager
@@ -164,26 +174,19 @@ def _faces(home: Home, config: NodeConfig) -> Iterator[MlFaces | None]:
         faces.close()
 
 
-def _identity(home: Home, config: NodeConfig) -> SigningIdentity:
+def _certificates(home: Home, config: NodeConfig) -> NodeCertificates:
     try:
-        return SigningIdentity.from_msp_folder(home.msp, config.msp_id)
+        return NodeCertificates.of(home, config)
     except IdentityError as err:
         raise HomeError(str(err)) from err
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        raise HomeError(f"{path}: {err.strerror}") from err
-
-
-def _publication(home: Home, config: NodeConfig, sealing_key: SealingKey) -> RegisterNode:
+def _publication(config: NodeConfig, tls: TlsPair, sealing_key: SealingKey) -> RegisterNode:
     """Return what this node says about itself on the ledger."""
     return RegisterNode(
         node_id=config.node_id,
         endpoint=config.exchange_endpoint,
-        tls_certificate_sha256=home.tls_certificate_sha256(),
+        tls_certificate_sha256=tls.digest.hex(),
         sealing_suite=SUITE,
         sealing_public_key=sealing_key.public_hex(),
         roles=config.roles,

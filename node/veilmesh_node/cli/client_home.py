@@ -4,8 +4,10 @@
 
     msp_id = "Org1MSP"
     msp = "msp"                       # Fabric's layout: signcerts, keystore
-    gateway = "127.0.0.1:7051"
+    gateways = ["127.0.0.1:7051"]         # see `veilmesh_node/gateways.py`
     gateway_tls_roots = "gateway-roots.pem"
+    gateway_tls_certificate = "tls.crt"   # where the gateways ask for a client's TLS certificate, and its key
+    gateway_tls_key = "tls.key"
     channel = "veilmesh"
     chaincode = "veilmesh"
     anchor = "channel.block"          # the channel's first block: what an audit trusts
@@ -19,13 +21,16 @@
 An auditor's folder has no `[node]`. A node's home is its operator's client folder, too.
 """
 
+import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from veilmesh_node.errors import HomeError
+from veilmesh_node.gateways import GatewayList
 
 FILE_NAME = "client.toml"
 
@@ -46,12 +51,20 @@ class ClientHome(BaseModel):
 
     msp_id: str
     msp: Path
-    gateway: str
+    gateways: GatewayList
     gateway_tls_roots: Path
     channel: str
     chaincode: str
     anchor: Path
+    gateway_tls_certificate: Path | None = None
+    gateway_tls_key: Path | None = None
     node: NodeAccess | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.gateway_tls_certificate is None) != (self.gateway_tls_key is None):
+            raise ValueError("gateway_tls_certificate and gateway_tls_key belong together")
+        return self
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -75,16 +88,19 @@ class ClientHome(BaseModel):
                 name: base / getattr(self.node, name) for name in ("tls_roots", "tls_certificate", "tls_key")
             }
         )
-        paths = {name: base / getattr(self, name) for name in ("msp", "gateway_tls_roots", "anchor")}
+        names = ("msp", "gateway_tls_roots", "anchor", "gateway_tls_certificate", "gateway_tls_key")
+        paths = {name: base / path for name in names if (path := getattr(self, name)) is not None}
         return self.model_copy(update={**paths, "node": node})
 
     def write(self, folder: Path) -> None:
         """Write `folder/client.toml`; the paths should be relative to `folder`."""
-        lines = [
-            f'{name} = "{value}"' for name, value in self.model_dump(mode="json", exclude={"node"}).items()
-        ]
+        fields = self.model_dump(mode="json", exclude={"node"}, exclude_none=True)
+        lines = _toml(fields)
         if self.node is not None:
-            lines += ["", "[node]"]
-            lines += [f'{name} = "{value}"' for name, value in self.node.model_dump(mode="json").items()]
+            lines += ["", "[node]", *_toml(self.node.model_dump(mode="json"))]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE_NAME).write_text("\n".join(lines) + "\n")
+
+
+def _toml(fields: Mapping[str, Any]) -> list[str]:
+    return [f"{name} = {json.dumps(value)}" for name, value in fields.items()]

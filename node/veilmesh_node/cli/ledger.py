@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from veilmesh_chaincode.records.base import Document
 from veilmesh_chaincode.records.pages import Page, PageRequest
-from veilmesh_fabric import Contract, Gateway, GatewayError, SigningIdentity, connect
+from veilmesh_fabric import Contract, Gateway, GatewayError, Gateways, SigningIdentity, TlsClient
 
 from veilmesh_node.cli.client_home import ClientHome
+from veilmesh_node.gateways import parsed
 from veilmesh_node.ledger import refusal_in
 
 Answer = TypeVar("Answer", bound=Document)
@@ -60,10 +61,11 @@ def evaluate_pages(folder: Path, function: str, entry: type[Entry]) -> list[Entr
 
 @asynccontextmanager
 async def gateway(home: ClientHome) -> AsyncIterator[Gateway]:
-    """Open the gateway that `home` names, as the identity that it holds."""
-    identity = SigningIdentity.from_msp_folder(home.msp, home.msp_id)
-    async with connect(home.gateway, home.gateway_tls_roots.read_bytes()) as channel:
-        yield Gateway(channel, identity)
+    """Open the gateways that `home` names, as the identity that it holds."""
+    identity = SigningIdentity.in_msp_folder(home.msp, home.msp_id)
+    tls = TlsClient.in_files(home.gateway_tls_roots, home.gateway_tls_certificate, home.gateway_tls_key)
+    async with Gateways.dial(parsed(home.gateways), tls) as gateways:
+        yield Gateway(gateways, identity)
 
 
 Result = TypeVar("Result")

@@ -7,14 +7,11 @@ them through a bounded queue, so that neither waits for the other's whole work, 
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
-from veilmesh_fabric import SigningIdentity, blocks, connect
-from veilmesh_fabric.block import decode_block
-from veilmesh_fabric.deliver import BlockPosition
-
 from veilmesh_node.cli.client_home import ClientHome
+from veilmesh_node.cli.ledger import gateway
 
 _BLOCKS_AHEAD = 64
 _PATIENCE_S = 0.2  # how soon the pump notices that nobody reads any more
@@ -38,9 +35,14 @@ class _Pump(threading.Thread):
             self._put(err)
 
     async def _copy(self) -> None:
-        async for block in _stream(self._home, start=self._start):
-            if not await asyncio.to_thread(self._put, block):
+        async with gateway(self._home) as opened:
+            newest = await opened.height(self._home.channel) - 1
+            if newest < self._start:
                 return
+            async with aclosing(opened.blocks(self._home.channel, start=self._start, stop=newest)) as stream:
+                async for block in stream:
+                    if not await asyncio.to_thread(self._put, block.SerializeToString()):
+                        return
 
     def _put(self, item: bytes | Exception | None) -> bool:
         while not self.abandoned.is_set():
@@ -75,12 +77,11 @@ def height(home: ClientHome) -> int:
         DeliverError: it refused, or is out of reach.
     """
 
-    async def newest() -> int:
-        async for block in _stream(home, start="newest"):
-            return decode_block(block).number + 1
-        return 0
+    async def ask() -> int:
+        async with gateway(home) as opened:
+            return await opened.height(home.channel)
 
-    return asyncio.run(newest())
+    return asyncio.run(ask())
 
 
 def _items(pump: _Pump) -> Iterator[bytes]:
@@ -88,12 +89,3 @@ def _items(pump: _Pump) -> Iterator[bytes]:
         if isinstance(item, Exception):
             raise item
         yield item
-
-
-async def _stream(home: ClientHome, *, start: BlockPosition) -> AsyncIterator[bytes]:
-    identity = SigningIdentity.from_msp_folder(home.msp, home.msp_id)
-    async with connect(home.gateway, home.gateway_tls_roots.read_bytes()) as channel:
-        stream = blocks(channel, identity, home.channel, start=start, stop="newest")
-        async with aclosing(stream):
-            async for block in stream:
-                yield block.SerializeToString()

@@ -1,13 +1,15 @@
 """Hands probes to other nodes, over connections that are pinned to the certificates that the ledger names."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
+from typing import NamedTuple
 
 import grpc
 import grpc.aio
 from veilmesh.v1.exchange_pb2 import SubmitProbeRequest
 from veilmesh.v1.exchange_pb2_grpc import ExchangeStub
 from veilmesh_chaincode.records.registry import Node
+from veilmesh_fabric.tls import TlsPair
 
 from veilmesh_node.catalog import is_trouble
 from veilmesh_node.errors import PeerError, PeerRefusedError, PeerUnavailableError
@@ -20,13 +22,21 @@ SUBMIT_WITHIN_S = 45.0  # comparison, conclusion and its commit at the other nod
 _AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
+class _Ends(NamedTuple):
+    """Who talks to whom: a channel is of one pair of certificates."""
+
+    endpoint: str
+    pinned_sha256: str
+    own_digest: bytes
+
+
 class ExchangeClient:
     """Implements `verification.ProbeChannel`. Close it at the end."""
 
-    def __init__(self, *, certificate: Path, key: Path) -> None:
-        """Use the node's own TLS certificate and key, PEM files."""
-        self._certificate, self._key = certificate, key
-        self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}  # endpoint and pinned digest
+    def __init__(self, own: Callable[[], TlsPair]) -> None:
+        """Show the node's own TLS certificate, as it is at each moment."""
+        self._own = own
+        self._channels: dict[_Ends, grpc.aio.Channel] = {}
         self._connecting = asyncio.Lock()
 
     async def submit_probe(
@@ -52,23 +62,21 @@ class ExchangeClient:
         self._channels.clear()
 
     async def _channel(self, node: Node) -> grpc.aio.Channel:
-        key = (node.endpoint, node.tls_certificate_sha256)
+        own = self._own()
+        ends = _Ends(node.endpoint, node.tls_certificate_sha256, own.digest)
         async with self._connecting:
-            if key not in self._channels:
-                self._channels[key] = await self._connect(node)
-            return self._channels[key]
+            if ends not in self._channels:
+                self._channels[ends] = await self._connect(node, own)
+            return self._channels[ends]
 
-    async def _connect(self, node: Node) -> grpc.aio.Channel:
+    async def _connect(self, node: Node, own: TlsPair) -> grpc.aio.Channel:
         pinned = await fetch_pinned(
             node.endpoint,
             node.tls_certificate_sha256,
             whose=node.node_id,
-            own_certificate=self._certificate,
-            own_key=self._key,
+            own=own,
         )
-        credentials = grpc.ssl_channel_credentials(
-            pinned.pem, self._key.read_bytes(), self._certificate.read_bytes()
-        )
+        credentials = grpc.ssl_channel_credentials(pinned.pem, own.key_pem, own.certificate_pem)
         options = [
             ("grpc.ssl_target_name_override", pinned.server_name),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -77,9 +85,8 @@ class ExchangeClient:
         return grpc.aio.secure_channel(node.endpoint, credentials, options=options)
 
     async def _drop(self, node: Node) -> None:
-        channel = self._channels.pop((node.endpoint, node.tls_certificate_sha256), None)
-        if channel is not None:
-            await channel.close()
+        for ends in [ends for ends in self._channels if ends.endpoint == node.endpoint]:
+            await self._channels.pop(ends).close()
 
 
 def failure_of(node_id: str, err: grpc.aio.AioRpcError) -> PeerError:

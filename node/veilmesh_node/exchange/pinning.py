@@ -11,9 +11,9 @@ import contextlib
 import ssl
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from cryptography import x509
+from veilmesh_fabric.tls import TlsPair
 
 from veilmesh_node.errors import PeerCertificateError, PeerUnavailableError
 
@@ -27,7 +27,7 @@ class PinnedCertificate:
 
 
 async def fetch_pinned(
-    endpoint: str, certificate_sha256: str, *, whose: str, own_certificate: Path, own_key: Path
+    endpoint: str, certificate_sha256: str, *, whose: str, own: TlsPair
 ) -> PinnedCertificate:
     """Return the certificate that the node at `endpoint` shows, if it is the one named.
 
@@ -35,15 +35,14 @@ async def fetch_pinned(
         endpoint: host:port, an IPv6 host in brackets.
         certificate_sha256: what the ledger says, of the DER certificate, hex.
         whose: the node's id, for messages.
-        own_certificate: shown in return, since nodes do not talk to strangers; PEM.
-        own_key: its key.
+        own: shown in return, since nodes do not talk to strangers.
 
     Raises:
         PeerUnavailableError: nobody answers there.
         PeerCertificateError: somebody else does.
     """
     try:
-        certificate_der = await _shown_at(endpoint, own_certificate, own_key)
+        certificate_der = await _shown_at(endpoint, own)
     except (OSError, TimeoutError, ssl.SSLError) as err:
         raise PeerUnavailableError(f"node {whose} does not answer at {endpoint}: {err}") from err
     if sha256(certificate_der).hexdigest() != certificate_sha256:
@@ -55,11 +54,11 @@ async def fetch_pinned(
     )
 
 
-async def _shown_at(endpoint: str, own_certificate: Path, own_key: Path) -> bytes:
+async def _shown_at(endpoint: str, own: TlsPair) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the digest decides
-    context.load_cert_chain(own_certificate, own_key)
+    own.show_in(context)
     context.set_alpn_protocols(["h2"])
     host, _, port = endpoint.rpartition(":")
     async with asyncio.timeout(FETCH_WITHIN_S):

@@ -260,7 +260,7 @@ class LiveConsortium:
             exchange_endpoint=f"127.0.0.1:{exchange}",
             api_listen=f"127.0.0.1:{free_port()}",
             metrics_listen=f"127.0.0.1:{metrics}",
-            gateway=self.network.address,
+            gateways=[self.network.address],
             channel=self.network.channel,
             chaincode=self.network.chaincode,
         )

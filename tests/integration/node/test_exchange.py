@@ -20,6 +20,7 @@ from veilmesh_fabric.connection import connect
 from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.retry import SystemClock
+from veilmesh_fabric.tls import TlsPair
 from veilmesh_node.domain.commitment import commit_probe, new_salt
 from veilmesh_node.domain.secret import Features
 from veilmesh_node.errors import LedgerRejectedError, PeerCertificateError, PeerUnavailableError
@@ -184,19 +185,20 @@ async def test_a_peer_that_calls_too_often_is_slowed_down(org1: LiveNode, org3: 
 
 async def test_only_the_certificate_that_the_ledger_names_is_trusted(org1: LiveNode, org2: LiveNode) -> None:
     endpoint, digest = org1.config.exchange_endpoint, org1.home.tls_certificate_sha256()
-    keys = {"own_certificate": org2.home.tls_certificate, "own_key": org2.home.tls_key}
-    pinned = await fetch_pinned(endpoint, digest, whose="org1-node", **keys)
+    own = TlsPair.read(org2.home.tls_certificate, org2.home.tls_key)
+    pinned = await fetch_pinned(endpoint, digest, whose="org1-node", own=own)
     assert pinned.server_name == "org1-node.org1.example.com"
     with pytest.raises(PeerCertificateError, match=endpoint):
-        await fetch_pinned(endpoint, org2.home.tls_certificate_sha256(), whose="org2-node", **keys)
+        await fetch_pinned(endpoint, org2.home.tls_certificate_sha256(), whose="org2-node", own=own)
     with pytest.raises(PeerUnavailableError):
-        await fetch_pinned("127.0.0.1:1", digest, whose="org1-node", **keys)
+        await fetch_pinned("127.0.0.1:1", digest, whose="org1-node", own=own)
 
 
 async def test_a_node_is_found_by_its_ledger_record(org2: LiveNode) -> None:
     async with org2.ledger() as ledger:
         record = await ledger.node("org1-node")
-    client = ExchangeClient(certificate=org2.home.tls_certificate, key=org2.home.tls_key)
+    own = TlsPair.read(org2.home.tls_certificate, org2.home.tls_key)
+    client = ExchangeClient(lambda: own)
     impostor = record.replace(endpoint=org2.config.exchange_endpoint)
     try:
         with pytest.raises(PeerCertificateError):

@@ -7,7 +7,7 @@ from veilmesh_node.errors import HomeError
 HOME = ClientHome(
     msp_id="Org1MSP",
     msp=Path("msp"),
-    gateway="127.0.0.1:7051",
+    gateways=["127.0.0.1:7051"],
     gateway_tls_roots=Path("roots.pem"),
     channel="veilmesh",
     chaincode="veilmesh",

@@ -305,7 +305,7 @@ class MemoryNode:
             vault=self.vault,
             content=self.content,
             faces=MemoryFaces(),
-            signer=self.signer,
+            identify=lambda: self.signer,
             clock=clock,
             operations=self.operations,
             request_key=key.derive("requests"),

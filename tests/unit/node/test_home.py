@@ -22,7 +22,7 @@ CONFIG = NodeConfig(
     exchange_endpoint="node.org1.example.com:7443",
     api_listen="127.0.0.1:7151",
     metrics_listen="127.0.0.1:9464",
-    gateway="127.0.0.1:7051",
+    gateways=["127.0.0.1:7051"],
     channel="veilmesh",
     chaincode="veilmesh",
 )
@@ -75,8 +75,19 @@ def test_a_home_that_could_not_be_finished_is_none(tmp_path: Path, issued: Issue
 
 def test_the_environment_wins(tmp_path: Path, issued: IssuedFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     home = make(tmp_path, issued)
-    monkeypatch.setenv("VEILMESH_GATEWAY", "peer.example.com:7051")
-    assert NodeConfig.load(home.folder).gateway == "peer.example.com:7051"
+    monkeypatch.setenv("VEILMESH_GATEWAYS", '["peer.example.com:7051", "10.0.0.2:7051 as peer0.example.com"]')
+    assert NodeConfig.load(home.folder).gateways == [
+        "peer.example.com:7051",
+        "10.0.0.2:7051 as peer0.example.com",
+    ]
+
+
+@pytest.mark.parametrize("gateways", ["[]", '["no port"]', '["a:7051 as"]', '["a:7051 as b c"]'])
+def test_gateways_that_are_none_are_refused(tmp_path: Path, issued: IssuedFiles, gateways: str) -> None:
+    file = make(tmp_path, issued).folder / "node.toml"
+    file.write_text(file.read_text().replace('["127.0.0.1:7051"]', gateways))
+    with pytest.raises(HomeError, match=r"node\.toml: gateways"):
+        NodeConfig.load(file.parent)
 
 
 def test_the_encoder_is_a_path(tmp_path: Path, issued: IssuedFiles) -> None:

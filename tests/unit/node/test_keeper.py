@@ -28,7 +28,7 @@ async def kept(
 ) -> AsyncIterator[Metrics]:
     metrics = Metrics()
     publication = node.registration().replace(endpoint=endpoint)
-    async with Keeper(node.node.environment, publication, metrics, health or Health()).at_work():
+    async with Keeper(node.node.environment, lambda: publication, metrics, health or Health()).at_work():
         yield metrics
 
 

@@ -24,7 +24,9 @@ def failed(
     [
         (EvaluateError, grpc.StatusCode.UNKNOWN, f"evaluate call to endorser returned error: {DENIED}", []),
         (EndorseError, grpc.StatusCode.ABORTED, "failed to endorse transaction, see details", [DENIED]),
-        (EndorseError, grpc.StatusCode.FAILED_PRECONDITION, "no combination of peers can be derived", []),
+        (EndorseError, grpc.StatusCode.FAILED_PRECONDITION, "transient data needs an organization", []),
+        (EvaluateError, grpc.StatusCode.UNAVAILABLE, "failed to evaluate transaction", [DENIED]),
+        (EvaluateError, grpc.StatusCode.UNAVAILABLE, "see details", ["proposal client identity expired"]),
         (CommitStatusError, grpc.StatusCode.PERMISSION_DENIED, "the certificate expired", []),
     ],
 )
@@ -45,6 +47,8 @@ def test_a_no_of_the_network(
         (EvaluateError, grpc.StatusCode.UNKNOWN, "stream removed", []),
         (EndorseError, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests", []),
         (EndorseError, grpc.StatusCode.ABORTED, "see details", ["rpc error: code = Unavailable desc = x"]),
+        (EndorseError, grpc.StatusCode.FAILED_PRECONDITION, "no combination of peers can be derived", []),
+        (EndorseError, grpc.StatusCode.ABORTED, "see", ["ProposalResponsePayloads do not match"]),
     ],
 )
 def test_no_answer(kind: type[GatewayError], code: grpc.StatusCode, message: str, peers: list[str]) -> None:
