@@ -15,6 +15,8 @@ folder.
 """
 
 import json
+import re
+import shutil
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +48,7 @@ CHAINCODE_SERVICE = "chaincode"
 """Name of the service certificate that a member of a Fabric network has."""
 
 _ORDERING_DOMAIN = "example.com"
+_ORGANISATION_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _MEMBERS = 3
 _MOST_MEMBERS = 100
 _RAFT_TICK_MS = (
@@ -220,7 +223,7 @@ class Network:
         """Return the names of the ordering organisation's identities that order, the first one first."""
         if self.fabric is None:
             return [ORDERER]
-        return [f"{ORDERER}{number}" for number in range(1, self.fabric.orderers.count + 1)]
+        return [f"{ORDERER}{number}" for number in range(1, self.fabric.orderers.size + 1)]
 
     def organisation(self, name: str) -> Organisation:
         """Return the organisation of that name, domain or MSP id.
@@ -239,6 +242,50 @@ class Network:
         moved = replace(self, address=f"{HOST}:{port}")
         moved._write()  # noqa: SLF001 - of this very class
         return moved
+
+    def with_organisation(self, name: str, kind: OrganisationKind) -> "Network":
+        """Return the network with the folder of one more member or auditor, and remember it.
+
+        Its keys are here then. Whether it is in the channel is for `consortium.py`. One that was here before
+        comes back with the keys it had.
+
+        Args:
+            name: such as "org4", of which follow Org4MSP and org4.example.com.
+            kind: member or auditor.
+
+        Raises:
+            NetworkError: there is such an organisation, or the name does not do.
+        """
+        if not _ORGANISATION_NAME.fullmatch(name):
+            raise NetworkError(f"{name!r} is no name for an organisation: small letters and digits, as org4")
+        msp_id, domain = f"{name.capitalize()}MSP", f"{name}.{_ORDERING_DOMAIN}"
+        if any(name == entry.name or msp_id == entry.msp_id for entry in self.organisations):
+            raise NetworkError(f"there is an organisation {name} here already")
+        number = max(self.member_numbers, default=0) + 1 if kind is OrganisationKind.MEMBER else 0
+        entry = OrganisationEntry(name, msp_id, domain, kind, number)
+        grown = replace(self, organisations=[*self.organisations, entry])
+        folder = grown._folder_of(entry)  # noqa: SLF001 - of this very class
+        if not folder.exists():
+            unfinished = folder.with_name(f"{domain}.new")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _issue_first_identities(Organisation.create(unfinished, msp_id, domain), kind, self.fabric)
+            unfinished.rename(folder)
+        return grown._remembered()  # noqa: SLF001 - of this very class
+
+    def without_organisation(self, name: str) -> "Network":
+        """Return the network without an organisation, and remember it; its folder stays.
+
+        Raises:
+            NetworkError: there is none of that name, domain or MSP id.
+        """
+        leaving = self.organisation(name).msp_id
+        staying = [entry for entry in self.organisations if entry.msp_id != leaving]
+        return replace(self, organisations=staying)._remembered()  # noqa: SLF001 - of this very class
+
+    def _remembered(self) -> "Network":
+        self._write_gateway_roots()
+        self._write()
+        return self
 
     def _of_kind(self, kind: OrganisationKind) -> list[OrganisationEntry]:
         return [entry for entry in self.organisations if entry.kind is kind]
@@ -326,6 +373,7 @@ def up(
     *,
     members: int | None = None,
     port: int | None = None,
+    fabric: bool = False,
     orderers: Orderers | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> NetworkStatus:
@@ -336,7 +384,8 @@ def up(
         members: how many; three in a new network when not given.
         port: of the loopback; the network's last one when not given, 7050 for a new one. A Fabric network
             keeps the ports it was made with.
-        orderers: of a Fabric network. None for the embedded ledger, or for whatever is in the folder.
+        fabric: whether a new network is to have real peers and orderers; a folder knows what it has.
+        orderers: which ones, one Raft orderer in a new network when not given.
         progress: is told what happens, for people.
 
     Raises:
@@ -348,8 +397,9 @@ def up(
     """
     if (folder / "network.toml").exists():
         network = Network.load(folder)
-        _require_same(network, members, port, orderers)
+        _require_same(network, members, port, fabric=fabric, orderers=orderers)
     else:
+        orderers = orderers or (Orderers.RAFT if fabric else None)
         network = _found(folder, members or _MEMBERS, port or DEFAULT_PORT, orderers, progress)
     if network.fabric is not None:
         from veilmesh_network.fabric.start import start  # noqa: PLC0415 - it knows networks
@@ -395,9 +445,9 @@ def _found(
 
         capability = find_binaries().release.channel_capability
         PortPlan(port).require_free(
-            orderers.count, {number: f"member {number}" for number in range(1, members + 1)}
+            orderers.size, {number: f"member {number}" for number in range(1, members + 1)}
         )
-    count = 1 if orderers is None else orderers.count
+    count = 1 if orderers is None else orderers.size
     ordering = "an orderer" if count == 1 else f"{count} orderers"
     progress(f"making {members} members, an auditor and {ordering} in {folder}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -407,28 +457,33 @@ def _found(
         )
 
 
-def _require_same(network: Network, members: int | None, port: int | None, orderers: Orderers | None) -> None:
+def _require_same(
+    network: Network, members: int | None, port: int | None, *, fabric: bool, orderers: Orderers | None
+) -> None:
     """Return if the network in a folder is the one that is asked for.
 
     Raises:
         NetworkError: it is another.
     """
-    there = len(network.member_numbers)
-    fabric = network.fabric
-    if orderers is not None and fabric is None:
+    settings = network.fabric
+    if settings is None and (fabric or orderers is not None):
         raise NetworkError(f"{network.folder} holds an embedded ledger: choose another folder for Fabric")
-    if fabric is not None and orderers not in {None, fabric.orderers}:
+    if settings is not None and orderers not in {None, settings.orderers}:
         raise NetworkError(
-            f"the network in {network.folder} was made with --orderers {fabric.orderers}, not {orderers}: "
+            f"the network in {network.folder} was made with --orderers {settings.orderers}, not {orderers}: "
             "choose another folder, or leave the option out"
         )
-    if fabric is not None and port not in {None, fabric.port}:
+    if settings is not None and port not in {None, settings.port}:
         raise NetworkError(
-            f"the network in {network.folder} was made with --port {fabric.port}, which its channel names: "
+            f"the network in {network.folder} was made with --port {settings.port}, which its channel names: "
             "choose another folder, or leave the option out"
         )
+    there = len(network.member_numbers)
     if members not in {None, there}:
-        raise NetworkError(f"the network in {network.folder} has {there} members, not {members}")
+        raise NetworkError(
+            f"the network in {network.folder} has {there} members, not {members}: "
+            "choose another folder, or leave the option out"
+        )
 
 
 def _issue_first_identities(
@@ -444,12 +499,14 @@ def _issue_first_identities(
             if fabric is not None:
                 organisation.issue_service(CHAINCODE_SERVICE)
         case OrganisationKind.AUDITOR:
+            organisation.issue(ADMIN, role=NodeRole.ADMIN)
             organisation.issue(AUDITOR, role=NodeRole.CLIENT, attributes={"role": "auditor"})
         case OrganisationKind.ORDERER if fabric is None:
+            organisation.issue(ADMIN, role=NodeRole.ADMIN)
             organisation.issue(ORDERER, role=NodeRole.ORDERER, tls_hosts=())
         case OrganisationKind.ORDERER:
             organisation.issue(ADMIN, role=NodeRole.ADMIN, tls_hosts=())
-            for number in range(1, fabric.orderers.count + 1):
+            for number in range(1, fabric.orderers.size + 1):
                 organisation.issue(f"{ORDERER}{number}", role=NodeRole.ORDERER, tls_hosts=())
 
 

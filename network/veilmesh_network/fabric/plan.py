@@ -29,7 +29,7 @@ class Orderers(StrEnum):
     BFT = "bft"  # four SmartBFT orderers: one may lie
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return {Orderers.RAFT: 1, Orderers.RAFT3: 3, Orderers.BFT: 4}[self]
 
 

@@ -1,14 +1,17 @@
-"""`veilmesh network`: a ledger on this machine, for development."""
+"""`veilmesh network`: a ledger on this machine, for development: embedded, or real Fabric processes."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from veilmesh_network.fabric.plan import Orderers
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from veilmesh_network.fabric.status import FabricStatus
     from veilmesh_network.network import Network, NetworkStatus
 
 app = typer.Typer(no_args_is_help=True, help="A ledger on this machine, for development.")
@@ -22,18 +25,47 @@ DEFAULT_DIR = Path("veilmesh-network")
 @app.command()
 def up(
     folder: DirOption = DEFAULT_DIR,
-    orgs: Annotated[int, typer.Option(min=1, max=100, help="Members, when the network is new.")] = 3,
+    fabric: Annotated[
+        bool, typer.Option("--fabric", help="Real peers and orderers, from binaries on PATH.")
+    ] = False,
+    orderers: Annotated[
+        Orderers | None,
+        typer.Option(
+            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
+        ),
+    ] = None,
+    orgs: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Members, when the network is new.", show_default="3")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="On 127.0.0.1.", show_default="7050, or the last one")
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="On 127.0.0.1; with --fabric the first of many.",
+            show_default="7050, or the last one",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start the embedded ledger, making certificates and the channel's first block where there are none."""
+    """Start the ledger, making certificates and the channel's first block where there are none.
+
+    The embedded ledger is one process. With --fabric it is a real Fabric network: the folder remembers.
+    """
     from veilmesh_network import network
 
     from veilmesh_node.cli import output
 
-    status = network.up(folder, members=orgs, port=port, progress=output.note)
+    if orderers is not None and not fabric:
+        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+    status = network.up(
+        folder,
+        members=orgs,
+        port=port,
+        fabric=fabric,
+        orderers=orderers,
+        progress=output.note,
+    )
     _write_auditor_home(status.network)
     _show(status, as_json=as_json)
 
@@ -89,22 +121,71 @@ def _show(status: "NetworkStatus", *, as_json: bool) -> None:
     home = _auditor_home(network)
     document: dict[str, Any] = {
         "running": status.running,
+        "ledger": "embedded" if network.fabric is None else "fabric",
         "pid": status.pid,
         "address": network.address,
         "channel": network.channel,
         "members": [o.msp_id for o in network.organisations if o.kind is OrganisationKind.MEMBER],
-        "height": height(ClientHome.load(home)) if status.running else None,
+        "height": None,
         "auditor_home": str(home),
     }
-    output.show(
-        document,
-        lambda: output.fields(
-            f"ledger is {'up' if status.running else 'down'}",
-            {
-                name: ", ".join(value) if isinstance(value, list) else value
-                for name, value in document.items()
-                if name != "running" and value is not None
-            },
-        ),
-        as_json=as_json,
+    if status.running and network.fabric is None:
+        document["height"] = height(ClientHome.load(home))
+    elif status.running:
+        from veilmesh_network.fabric.status import fabric_status
+
+        found = fabric_status(network)
+        document |= _of_fabric(network, found)
+    output.show(document, lambda: _print(document), as_json=as_json)
+
+
+def _of_fabric(network: "Network", found: "FabricStatus") -> dict[str, Any]:
+    """Return what a Fabric network's status has beside, or instead of, the embedded ledger's."""
+    heights = [peer.height for peer in found.peers if peer.height is not None]
+    return {
+        "height": max(heights, default=None),
+        "ready": found.ready,
+        "ordering": None if network.fabric is None else network.fabric.orderers.value,
+        "leader": found.leader,
+        "orderers": [asdict(orderer) for orderer in found.orderers],
+        "peers": [asdict(peer) for peer in found.peers],
+        "chaincode": None if found.chaincode is None else asdict(found.chaincode),
+        "processes": [asdict(process) for process in found.processes],
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from veilmesh_node.cli import output
+
+    output.fields(
+        f"ledger is {'up' if document['running'] else 'down'}",
+        {
+            name: ", ".join(value) if name == "members" else value
+            for name, value in document.items()
+            if name not in {"running", "ready", "orderers", "peers", "chaincode", "processes"}
+            and value is not None
+        },
     )
+    if "processes" not in document:
+        return
+    heights = {each["name"]: each["height"] for each in document["orderers"]}
+    heights |= {each["name"]: each["height"] for each in document["peers"]}
+    table = Table("process", "pid", "up since (UTC)", "restarts", "height")
+    for each in document["processes"]:
+        height = heights.get(each["name"])
+        table.add_row(
+            each["name"],
+            "-" if each["pid"] is None else str(each["pid"]),
+            "-" if each["since"] is None else each["since"].removesuffix("+00:00").replace("T", " "),
+            str(each["restarts"]),
+            "" if height is None else str(height),
+        )
+    output.results.print(table)
+    chaincode = document["chaincode"]
+    if chaincode is not None:
+        approved = ", ".join(name for name in document["members"] if chaincode["approvals"].get(name))
+        output.results.print(
+            f"chaincode {chaincode['version']}, sequence {chaincode['sequence']}, approved by {approved}"
+        )

@@ -57,7 +57,7 @@ def init_node(
         exchange_listen=listen,
         exchange_endpoint=listen,
         api_listen=api,
-        gateways=[network.address],
+        gateways=network.gateways(organisation.msp_id),
         channel=network.channel,
         chaincode=network.chaincode,
     )
@@ -97,7 +97,7 @@ def write_client_home(
     ClientHome(
         msp_id=organisation.msp_id,
         msp=inside / "msp",
-        gateways=[network.address],
+        gateways=network.gateways(organisation.msp_id),
         gateway_tls_roots=inside / "gateway-roots.pem",
         channel=network.channel,
         chaincode=network.chaincode,

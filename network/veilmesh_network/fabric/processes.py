@@ -1,0 +1,245 @@
+"""The supervisor's children: started, watched, started again when they end, told of in a file.
+
+While the network is coming up, a child that ends is an error. Later it is started again: half a second after
+its end, twice as long after each further one that follows soon, at most half a minute.
+
+`processes.json` says what runs; it is replaced as a whole, so a reader never sees half of it:
+
+    {"supervisor": 4711, "ready": true, "processes": [{"name": "peer0.org1.example.com", "kind": "peer",
+     "pid": 4712, "since": "2026-01-01T00:00:00+00:00", "restarts": 0, "log": "..."}]}
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from veilmesh_network.errors import BringUpError, NetworkError
+from veilmesh_network.fabric.configuration import Program, ProgramKind, fabric_folder
+from veilmesh_network.network import Network
+
+_logger = logging.getLogger(__name__)
+
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 30.0
+_STEADY_S = 60.0  # who lived that long starts with the first delay again
+_STOP_TIMEOUT_S = 10.0
+_TAIL_LINES = 12
+_TAIL_BYTES = 8192
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """One line of `processes.json`."""
+
+    name: str
+    kind: ProgramKind
+    pid: int | None  # None while it waits to be started again
+    since: str | None  # ISO 8601, UTC
+    restarts: int
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTable:
+    """All of `processes.json`."""
+
+    supervisor: int
+    ready: bool
+    processes: Sequence[ProcessRecord]
+
+
+def processes_file(network: Network) -> Path:
+    return fabric_folder(network) / "processes.json"
+
+
+def process_table(file: Path) -> ProcessTable | None:
+    """Read `processes.json`; return None where there is none.
+
+    Raises:
+        NetworkError: it cannot be read.
+    """
+    try:
+        about = json.loads(file.read_text())
+        return ProcessTable(
+            about["supervisor"],
+            about["ready"],
+            [ProcessRecord(**{**each, "kind": ProgramKind(each["kind"])}) for each in about["processes"]],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise NetworkError(f"{file} cannot be read: {err!r}") from err
+
+
+def log_tail(log: Path) -> str:
+    """Return a log's last lines, indented; empty where there are none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+    except OSError:
+        return ""
+    return "".join(f"\n    {line}" for line in lines)
+
+
+class _Child:
+    """One program, for as long as it is to run."""
+
+    def __init__(self, program: Program, children: "Children") -> None:
+        self.program = program
+        self.pid: int | None = None
+        self.since: datetime | None = None
+        self.restarts = 0
+        self._children = children
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending: asyncio.Task[int] | None = None
+        self._delay_s = _FIRST_DELAY_S
+
+    async def start(self) -> None:
+        tethered = ("-I", "-m", "veilmesh_network.fabric.tether", str(os.getpid()), *self.program.arguments)
+        with self.program.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *tethered,
+                env=self.program.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid, self.since = self._process.pid, datetime.now(UTC)
+        self._ending = asyncio.create_task(self._wait(self._process))
+        self._children.write()
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+        status = await process.wait()
+        self.pid = None
+        self._children.one_ended(self.program, status)
+        return status
+
+    async def end(self) -> int:
+        """Wait until the process ends, for whatever reason; return its exit status."""
+        if self._ending is None:
+            raise RuntimeError(f"{self.program.name} has not been started")
+        return await asyncio.shield(self._ending)
+
+    async def keep_running(self) -> None:
+        """Start it again, whenever it ends."""
+        while True:
+            status = await self.end()
+            lived_s = (datetime.now(UTC) - self.since).total_seconds() if self.since else 0.0
+            self._delay_s = _FIRST_DELAY_S if lived_s >= _STEADY_S else self._delay_s
+            _logger.warning("%s ended (%s); again in %.1f s", self.program.name, ended(status), self._delay_s)
+            await asyncio.sleep(self._delay_s)
+            self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
+            self.restarts += 1
+            await self.start()
+
+    def signal(self, kind: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(kind)
+
+    def record(self) -> ProcessRecord:
+        since = None if self.since is None else self.since.isoformat(timespec="seconds")
+        program = self.program
+        return ProcessRecord(
+            program.name,
+            program.kind,
+            self.pid,
+            since if self.pid is not None else None,
+            self.restarts,
+            str(program.log),
+        )
+
+
+class Children:
+    """All processes of a network. Leave nothing behind: `stop` them."""
+
+    def __init__(self, file: Path) -> None:
+        """Tell of them in `file`. Inside a running loop."""
+        self._file = file
+        self._children: list[_Child] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._first_end: asyncio.Future[tuple[Program, int]] = asyncio.get_running_loop().create_future()
+        self.ready = False
+
+    async def start(self, program: Program) -> None:
+        child = _Child(program, self)
+        self._children.append(child)
+        await child.start()
+
+    async def while_all_live(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what `work` returns, unless a child ends meanwhile.
+
+        Raises:
+            BringUpError: one ended; says which, and its last words.
+        """
+        working = asyncio.create_task(work)
+        try:
+            both: set[asyncio.Future[Any]] = {working, self._first_end}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                program, status = self._first_end.result()
+                said = f"the end of {program.log}:{log_tail(program.log)}"
+                raise BringUpError(f"{program.name} ended ({ended(status)}); {said}")
+            return await working
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    def one_ended(self, program: Program, status: int) -> None:
+        if not self._first_end.done():
+            self._first_end.set_result((program, status))
+        self.write()
+
+    def keep_running(self) -> None:
+        """From now on the network is ready: start again who ends."""
+        self.ready = True
+        self._keepers = [asyncio.create_task(child.keep_running()) for child in self._children]
+        self.write()
+
+    async def stop(self) -> None:
+        """End them gently, after a while firmly; return when all are gone."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        running = [child for child in self._children if child.pid is not None]
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            for child in running:
+                child.signal(kind)
+            ends = [asyncio.create_task(child.end()) for child in running if child.pid is not None]
+            if not ends:
+                break
+            _, pending = await asyncio.wait(ends, timeout=_STOP_TIMEOUT_S)
+            for task in pending:
+                task.cancel()
+        self._file.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        records = []
+        for child in self._children:
+            record = child.record()
+            records.append({name: getattr(record, name) for name in ProcessRecord.__slots__})
+        about = {"supervisor": os.getpid(), "ready": self.ready, "processes": records}
+        unfinished = self._file.with_suffix(".new")
+        unfinished.write_text(json.dumps(about, indent=2) + "\n")
+        unfinished.replace(self._file)
+
+
+def ended(status: int) -> str:
+    """Return what an exit status means."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"killed by {signal.Signals(-status).name}"

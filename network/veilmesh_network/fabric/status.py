@@ -1,0 +1,98 @@
+"""What a Fabric network's processes say of themselves, asked for at this moment."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from veilmesh_network.errors import NetworkError
+from veilmesh_network.fabric.membership import Member, members_of
+from veilmesh_network.fabric.ordering_service import Orderer, orderers_of
+from veilmesh_network.fabric.peer_admin import InstalledDefinition
+from veilmesh_network.fabric.processes import ProcessRecord, process_table, processes_file
+from veilmesh_network.fabric.readiness import NotYetError
+from veilmesh_network.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class OrdererStatus:
+    name: str
+    height: int | None  # None: it does not answer, or has not joined the channel
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    name: str
+    msp_id: str
+    height: int | None  # None: it does not answer, or has not joined the channel
+    package: str | None  # under which package id its organisation approved the chaincode
+
+
+@dataclass(frozen=True, slots=True)
+class FabricStatus:
+    ready: bool  # False while it is brought up or down
+    processes: Sequence[ProcessRecord]
+    orderers: Sequence[OrdererStatus]
+    peers: Sequence[PeerStatus]
+    chaincode: InstalledDefinition | None  # as a peer that answers knows it
+
+    @property
+    def leader(self) -> str | None:
+        return next((orderer.name for orderer in self.orderers if orderer.leads), None)
+
+    @property
+    def heights(self) -> Mapping[str, int | None]:
+        return {peer.msp_id: peer.height for peer in self.peers}
+
+
+def fabric_status(network: Network) -> FabricStatus:
+    """Ask everyone; who does not answer is told of as such.
+
+    Raises:
+        NetworkError: `network` is no Fabric network, or its folder cannot be read.
+    """
+    return asyncio.run(_ask_all(network))
+
+
+async def _ask_all(network: Network) -> FabricStatus:
+    table = process_table(processes_file(network))
+    orderers = await asyncio.gather(*(_ask_orderer(each) for each in orderers_of(network)))
+    async with members_of(network) as members:
+        definitions = await asyncio.gather(*(_definition(network, each) for each in members))
+        found = next((definition for definition in definitions if definition is not None), None)
+        peers = await asyncio.gather(*(_ask_peer(network, each, found) for each in members))
+    return FabricStatus(
+        ready=table is not None and table.ready,
+        processes=[] if table is None else table.processes,
+        orderers=orderers,
+        peers=peers,
+        chaincode=found,
+    )
+
+
+async def _ask_orderer(orderer: Orderer) -> OrdererStatus:
+    try:
+        status = await orderer.status()
+        return OrdererStatus(orderer.name, None if status is None else status.height, await orderer.leads())
+    except (NetworkError, NotYetError):
+        return OrdererStatus(orderer.name, None, leads=False)
+
+
+async def _definition(network: Network, member: Member) -> InstalledDefinition | None:
+    try:
+        return await member.peer.definition(network.channel, network.chaincode)
+    except NetworkError:
+        return None
+
+
+async def _ask_peer(network: Network, member: Member, definition: InstalledDefinition | None) -> PeerStatus:
+    try:
+        height = await member.peer.height(network.channel)
+        package = None
+        if definition is not None:
+            package = await member.peer.approved_package(
+                network.channel, network.chaincode, definition.sequence
+            )
+    except NetworkError:
+        return PeerStatus(member.peer_name, member.msp_id, None, None)
+    return PeerStatus(member.peer_name, member.msp_id, height, package)
