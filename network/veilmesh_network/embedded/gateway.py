@@ -24,7 +24,13 @@ from veilmesh_network.embedded.endorser import Endorser, Peer, PeerError
 from veilmesh_network.embedded.events import chaincode_events
 from veilmesh_network.embedded.feed import BlockFeed
 from veilmesh_network.embedded.orderer import Orderer, OrderingError
-from veilmesh_network.embedded.proposals import OpenedProposal, ProposalError, open_proposal
+from veilmesh_network.embedded.proposals import (
+    ExpiredCreatorError,
+    OpenedProposal,
+    ProposalError,
+    open_proposal,
+    policy_refusal,
+)
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -57,6 +63,8 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             )
         try:
             return gateway_pb2.EvaluateResponse(result=await self._endorser.evaluate(proposal, peers[0]))
+        except ExpiredCreatorError as err:
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, _NOT_EVALUATED, [(peers[0], str(err))])
         except ProposalError as err:
             code, message = (
                 grpc.StatusCode.FAILED_PRECONDITION,
@@ -67,10 +75,7 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             code, message = (
                 (grpc.StatusCode.UNKNOWN, f"evaluate call to endorser returned error: {err}")
                 if err.by_chaincode
-                else (
-                    grpc.StatusCode.ABORTED,
-                    "failed to evaluate transaction, see attached details for more info",
-                )
+                else (grpc.StatusCode.ABORTED, _NOT_EVALUATED)
             )
             await _abort(context, code, message, [(err.peer, err.message)])
 
@@ -94,7 +99,8 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
         except ProposalError as err:
             await _abort(context, grpc.StatusCode.ABORTED, _NOT_ENDORSED, [(peers[0], str(err))])
         except PeerError as err:
-            await _abort(context, grpc.StatusCode.ABORTED, _NOT_ENDORSED, [(err.peer, err.message)])
+            message = _NOT_ENDORSED if err.peer is peers[0] else _NOT_COLLECTED
+            await _abort(context, grpc.StatusCode.ABORTED, message, [(err.peer, err.message)])
         return gateway_pb2.EndorseResponse(prepared_transaction=envelope)
 
     async def Submit(self, request: Any, context: _Context) -> Any:  # noqa: N802 - the service's name
@@ -156,10 +162,12 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             )
             self._channel.require_reader(identity)
         except IdentityError as err:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(err))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, policy_refusal(asked.channel_id, err))
         return asked
 
 
+_NOT_EVALUATED = "failed to evaluate transaction, see attached details for more info"
+_NOT_COLLECTED = "failed to collect enough transaction endorsements, see attached details for more info"
 _NOT_ENDORSED = "failed to endorse transaction, see attached details for more info"
 
 

@@ -1,14 +1,19 @@
 """Opening a signed proposal and the checks that need neither contract nor state.
 
-Source: Fabric `core/endorser/msgvalidation.go`, whose sentences the refusals keep.
+Source: Fabric `core/endorser/msgvalidation.go` and `core/handlers/auth/filter/expiration.go`, whose sentences
+the refusals keep. Where Fabric tells a client no more than "access denied" and logs the reason, the reason
+stands behind it here: in one process it is no secret.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fabric_protos.common import common_pb2
+from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
+from veilmesh_fabric.certificates import read_certificate
 from veilmesh_fabric.errors import DecodeError, IdentityError
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.proposal import transaction_id
@@ -20,6 +25,10 @@ from veilmesh_network.embedded.channel import Channel
 
 class ProposalError(Exception):
     """The proposal is not one: malformed, not its creator's, or of no one who may propose."""
+
+
+class ExpiredCreatorError(ProposalError):
+    """Fabric turns these away before its endorser sees them, so that its gateway takes the peer for gone."""
 
 
 class OpenedProposal(NamedTuple):
@@ -93,14 +102,50 @@ def check_proposal(proposal: OpenedProposal, channel: Channel, now: datetime) ->
             "error validating proposal: incorrectly computed txid "
             f"'{proposal.tx_id}' -- expected '{expected}'"
         )
+    _require_time(proposal, now)
     try:
         identity = channel.signer(
             SignedMessage(proposal.creator, proposal.signature, proposal.signed_bytes), now
         )
+    except IdentityError as err:
+        denied = f"access denied: channel [{proposal.channel}] {_creator(proposal, channel)}"
+        raise ProposalError(f"error validating proposal: {denied}: {err}") from err
+    try:
         channel.require_proposer(identity)
     except IdentityError as err:
-        # Fabric says "access denied" alone and logs the reason; in one process the reason is no secret.
-        raise ProposalError(
-            f"error validating proposal: access denied: channel [{proposal.channel}]: {err}"
-        ) from err
+        raise ProposalError(policy_refusal(proposal.channel, err)) from err
     return identity
+
+
+def policy_refusal(channel: str, err: IdentityError) -> str:
+    """Return what Fabric says where an access policy is not satisfied (`core/policy/policy.go`)."""
+    return f"Failed evaluating policy on signed data during check policy on channel [{channel}]: [{err}]"
+
+
+def _creator(proposal: OpenedProposal, channel: Channel) -> str:
+    """Return how Fabric calls a creator that it turns away."""
+    message = identities_pb2.SerializedIdentity()
+    try:
+        message = decode(identities_pb2.SerializedIdentity, proposal.creator, "creator")
+        read_certificate(message.id_bytes)
+    except (DecodeError, IdentityError):
+        return "creator org unknown, creator is malformed"
+    if message.mspid not in channel.config.msps:
+        return "creator org unknown, creator is malformed"
+    return f"creator org [{message.mspid}]"
+
+
+def _require_time(proposal: OpenedProposal, now: datetime) -> None:
+    """Refuse a creator whose certificate has expired; whatever else is wrong with it, others will say."""
+    not_after = _expiry(proposal.creator)
+    if not_after is not None and now > not_after:
+        raise ExpiredCreatorError("proposal client identity expired")
+
+
+@lru_cache(maxsize=4096)
+def _expiry(creator: bytes) -> datetime | None:
+    try:
+        message = decode(identities_pb2.SerializedIdentity, creator, "creator")
+        return read_certificate(message.id_bytes).not_after
+    except (DecodeError, IdentityError):
+        return None

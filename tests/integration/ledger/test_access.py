@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_fabric import (
+    Cause,
     DeliverError,
     EndorseError,
     EvaluateError,
@@ -17,6 +18,7 @@ from veilmesh_fabric import (
     blocks,
 )
 from veilmesh_network.certificates import CertificateAuthority, KeyPair, NodeRole, Validity
+from veilmesh_network.genesis import genesis_block
 from veilmesh_network.network import Network
 
 from tests.integration.ledger.key_value import KeyValue
@@ -65,16 +67,25 @@ def _of_no_organisation(network: Network) -> SigningIdentity:
     return _identity(pair, "Org9MSP")
 
 
-@pytest.mark.parametrize("stranger", [_foreign, _expired, _of_another_organisation, _of_no_organisation])
+@pytest.mark.parametrize(
+    ("stranger", "cause"),
+    [
+        (_foreign, Cause.TURNED_AWAY),
+        (_expired, Cause.EXPIRED),
+        (_of_another_organisation, Cause.TURNED_AWAY),
+        (_of_no_organisation, Cause.UNKNOWN_ISSUER),
+    ],
+)
 async def test_whoever_is_no_member_gets_nothing(
-    ledger: Ledger, network: Network, stranger: Callable[[Network], SigningIdentity]
+    ledger: Ledger, network: Network, stranger: Callable[[Network], SigningIdentity], cause: Cause
 ) -> None:
     identity = stranger(network)
     contract = ledger.contract_as(identity)
-    with pytest.raises(EvaluateError, match="access denied"):
+    with pytest.raises(EvaluateError) as not_evaluated:
         await contract.evaluate("get", "key")
-    with pytest.raises(EndorseError, match="access denied"):
+    with pytest.raises(EndorseError) as not_endorsed:
         await contract.submit("put", "key", "value")
+    assert (not_evaluated.value.cause, not_endorsed.value.cause) == (cause, cause)
     with pytest.raises(DeliverError) as refused:
         async for _ in blocks(ledger.connection, identity, CHANNEL, stop="newest"):
             pass
@@ -89,7 +100,7 @@ async def test_a_certificate_revoked_before_the_channel_was_founded(tmp_path: Pa
     member = network.members[0]
     files = member.issue("leaver", role=NodeRole.CLIENT)
     member.revoke(["leaver"])
-    network.channel_block.write_bytes(network._genesis(7050))
+    network.channel_block.write_bytes(genesis_block(network.channel_profile()).SerializeToString())
     async with embedded(network, tmp_path / "ledger.db", KeyValue()) as ledger:
         leaver = SigningIdentity.from_msp_folder(files.msp_dir, member.msp_id)
         with pytest.raises(EvaluateError, match="revoked"):
