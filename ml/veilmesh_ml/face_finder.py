@@ -15,7 +15,7 @@ Python's lock free meanwhile.
 
 import copy
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import dlib
@@ -39,6 +39,11 @@ MAX_PIXELS_DOUBLED = 4_000_000  # past this a face of 40 px is of no use, and do
 TILTS_DEGREES = (-30.0, 30.0)
 TURNS_DEGREES = (90.0, 270.0, 180.0)
 SAME_FACE_OVERLAP = 0.3
+# For places where another detector is sure of a face. HOG is five detectors: for faces from the front, turned
+# to either side, tilted to either side. That for the front sees some sign of a face in any, rightly or not.
+CONFIDENCE_FLOOR_FAINT = -1.0
+CONFIDENCE_FLOOR_FAINT_FRONT = -0.5
+FRONT = 0
 CHIP_PADDING = 0.25  # dlib's default, with which the encoder was trained
 # HOG's box about the landmarks within the jaw line: where its centre lies from theirs and how long its side
 # is, in root mean square distances of theirs from it; medians over 13,185 photos of LFW.
@@ -96,20 +101,24 @@ class FaceFinder:
             raise RegionError(f"the marked face is not within the picture's {width} x {height} pixels")
         return self._face(image, _rectangle(box), 0.0)
 
-    def face_near(self, image: RgbImage, box: Box, confidence: float) -> Face:
+    def look_faintly(self, image: RgbImage) -> list[Box]:
+        """Return where HOG sees the least sign of a face, surest first: boxes for `face_near`, no faces."""
+        seen = zip(*self._detector().run(image, 0, CONFIDENCE_FLOOR_FAINT), strict=True)
+        return [
+            _box(rectangle)
+            for rectangle, score, view in seen
+            if view != FRONT or score > CONFIDENCE_FLOOR_FAINT_FRONT
+        ]
+
+    def face_near(self, image: RgbImage, box: Box, confidence: float, faint: Sequence[Box]) -> Face:
         """Return the face that another detector put this box about.
 
-        The landmark model was trained on HOG's boxes, so the points found in the other's are used to place
-        HOG's, and found once more in there; see docs/faces.md for what that gains.
+        The landmark model was trained on HOG's boxes. So the points are looked for in the surest of HOG's
+        `faint` boxes that lies there. Where none does, the points found in the other's box are used to place
+        HOG's, and found once more in that. docs/faces.md has what both gain.
         """
-        points = self._face(image, _rectangle(box), confidence).landmarks[INNER_LANDMARKS]
-        centre = points.mean(axis=0)
-        spread = np.sqrt(((points - centre) ** 2).sum(axis=1).mean())
-        middle, side = centre + HOG_BOX_SHIFT * spread, HOG_BOX_SIDE * spread
-        left, top = (round(edge) for edge in middle - side / 2)
-        return self._face(
-            image, _rectangle(Box(left, top, left + round(side), top + round(side))), confidence
-        )
+        near = (each for each in faint if each.overlap(box) >= SAME_FACE_OVERLAP)
+        return self._face(image, _rectangle(next(near, None) or self._hog_box(image, box)), confidence)
 
     def align(self, image: RgbImage, face: Face) -> RgbImage:
         """Cut the face out, turned upright: uint8 (150, 150, 3) RGB, black outside the picture."""
@@ -135,11 +144,19 @@ class FaceFinder:
             found = found or self.look_turned(image, degrees, CONFIDENCE_FLOOR_THOROUGH)
         return without_doubles(surest_first(found))
 
+    def _hog_box(self, image: RgbImage, box: Box) -> Box:
+        """Return the box that HOG would put about the face in the other's, going by its landmarks there."""
+        points = self._face(image, _rectangle(box), 0.0).landmarks[INNER_LANDMARKS]
+        centre = points.mean(axis=0)
+        spread = np.sqrt(((points - centre) ** 2).sum(axis=1).mean())
+        middle, side = centre + HOG_BOX_SHIFT * spread, HOG_BOX_SIDE * spread
+        left, top = (round(edge) for edge in middle - side / 2)
+        return Box(left, top, left + round(side), top + round(side))
+
     def _face(self, image: RgbImage, rectangle: "dlib.rectangle", confidence: float) -> Face:
         shape = self._landmarks(image, rectangle)
         points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.int64)
-        box = Box(rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
-        return Face(box, points, confidence)
+        return Face(_box(rectangle), points, confidence)
 
     def _detector(self) -> "dlib.fhog_object_detector":
         """This thread's own."""
@@ -152,6 +169,10 @@ class FaceFinder:
 def _unpacked_detector() -> "dlib.fhog_object_detector":
     """The one that the threads' own are copied from: dlib takes half a second, a copy a millisecond."""
     return dlib.get_frontal_face_detector()
+
+
+def _box(rectangle: "dlib.rectangle") -> Box:
+    return Box(rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
 
 
 def _rectangle(box: Box) -> "dlib.rectangle":

@@ -23,7 +23,7 @@ from veilmesh_ml.quality import assess_for_enrolment, check_face, score_face
 
 CENTRED_WITHIN = 0.25  # of the photo's shorter side, from the middle of the photo to the middle of the face
 BATCH = 32
-VERSION = 1  # of everything in this module and in `quality` that a kept sample depends on
+VERSION = 2  # of everything here, in `quality` and in how engines look, that a kept sample depends on
 
 
 @dataclass(frozen=True, slots=True, eq=False)

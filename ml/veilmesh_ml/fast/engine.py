@@ -16,6 +16,8 @@ Thorough does what the reference engine does, and adds what MMOD finds elsewhere
 Threads: callers run side by side; onnxruntime sets Python's lock free.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ from veilmesh_ml.face_finder import (
     CONFIDENCE_FLOOR_DOUBLED,
     DETECTOR,
     MAX_PIXELS_DOUBLED,
+    SAME_FACE_OVERLAP,
     TURNS_DEGREES,
     FaceFinder,
     surest_first,
@@ -62,7 +65,7 @@ class FastEngine:
         if not thorough:
             return surest_first(self._first_found(image))
         found = self._finder.detect(image, thorough=True)
-        return surest_first(without_doubles([*found, *self._look_by_mmod(image)]))
+        return surest_first(without_doubles([*found, *self._look_by_mmod(image, besides=found)]))
 
     def face_in(self, image: RgbImage, box: Box) -> Face:
         """Return the face that somebody marked, with the landmarks found in there; its confidence is 0.
@@ -111,8 +114,10 @@ class FastEngine:
             or self._look_by_mmod(image, doubled=True)
         )
 
-    def _look_by_mmod(self, image: RgbImage, *, doubled: bool = False) -> list[Face]:
-        """Return its faces; pictures of more than `MAX_PIXELS_MMOD` are looked at reduced."""
+    def _look_by_mmod(
+        self, image: RgbImage, *, doubled: bool = False, besides: Sequence[Face] = ()
+    ) -> list[Face]:
+        """Return its faces but those known; it sees pictures of more than `MAX_PIXELS_MMOD` reduced."""
         height, width, _ = image.shape
         scale = 2.0 if doubled else 1.0
         if doubled and height * width > MAX_PIXELS_DOUBLED:
@@ -124,7 +129,11 @@ class FastEngine:
             kind = cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
             resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=kind)
             picture = np.asarray(resized, dtype=np.uint8)
-        return [
-            self._finder.face_near(image, detection.box.scaled(1 / scale), detection.confidence)
+        new = [
+            Detection(box, detection.confidence)
             for detection in self.detect_mmod(picture)
+            for box in [detection.box.scaled(1 / scale)]
+            if all(box.overlap(face.box) <= SAME_FACE_OVERLAP for face in besides)
         ]
+        faint = [box.scaled(1 / scale) for box in self._finder.look_faintly(picture)] if new else []
+        return [self._finder.face_near(image, found.box, found.confidence, faint) for found in new]
