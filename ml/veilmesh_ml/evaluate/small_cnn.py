@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Tensor = NDArray[np.float32]
@@ -62,10 +61,9 @@ class SmallCnn:
         kept = []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             columns = _columns(x)
-            n, height, width, _ = x.shape
-            y = np.maximum(0, columns @ weight + bias).reshape(n, height, width, -1)
+            y = np.maximum(0, columns @ weight + bias).reshape(*x.shape[:3], -1)
             kept.append((columns, y))
-            x = y.reshape(n, height // 2, 2, width // 2, 2, -1).mean(axis=(2, 4))
+            x = _halved(y)
         flat = x.reshape(len(x), -1)
         kept.append((flat, x))
         return flat @ self.weights[-1] + self.biases[-1], kept
@@ -170,9 +168,19 @@ def _varied(draw: np.random.Generator, crops: NDArray[np.uint8]) -> NDArray[np.u
 
 def _columns(x: Tensor) -> Tensor:
     """Every pixel's 3 x 3 surroundings as a row: (n, h, w, c) -> (n h w, 9 c)."""
+    n, height, width, channels = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))  # (n, h, w, c, 3, 3)
-    return np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, 9 * x.shape[-1])
+    columns = np.empty((n, height, width, 3, 3, channels), np.float32)
+    for down in range(3):
+        for across in range(3):
+            columns[:, :, :, down, across] = padded[:, down : down + height, across : across + width]
+    return columns.reshape(-1, 9 * channels)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Mean over 2 x 2: (n, h, w, c) -> (n, h / 2, w / 2, c)."""
+    rows = x[:, ::2] + x[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) * np.float32(0.25)
 
 
 def _from_columns(columns: Tensor, shape: tuple[int, ...]) -> Tensor:
