@@ -16,25 +16,17 @@ each waits for what it needs, as long as that takes and no longer than a step ma
 
 from collections.abc import Callable, Sequence
 
-import grpc
-from veilmesh_fabric.errors import EndorseError
-
-from veilmesh_network.errors import BringUpError
 from veilmesh_network.fabric.binaries import Binaries
 from veilmesh_network.fabric.configuration import Program, chaincode_program, peer_program
-from veilmesh_network.fabric.definition import Definition, approve, commit
+from veilmesh_network.fabric.definition import Definition
+from veilmesh_network.fabric.deployment import approve_for, commit_for_all, install, until_usable
 from veilmesh_network.fabric.membership import Installation, Member, members_of
 from veilmesh_network.fabric.ordering_service import start_ordering
 from veilmesh_network.fabric.package import member_package
 from veilmesh_network.fabric.peer_admin import PeerUnreachableError
+from veilmesh_network.fabric.plan import HOST
 from veilmesh_network.fabric.processes import Children
-from veilmesh_network.fabric.readiness import (
-    STEP_S,
-    NotYetError,
-    chaincode_answers,
-    endorsers_known,
-    until,
-)
+from veilmesh_network.fabric.readiness import STEP_S, NotYetError, until
 from veilmesh_network.fabric.steps import Steps, counted, for_all
 from veilmesh_network.network import Network
 
@@ -73,13 +65,15 @@ async def bring_up(
             f"{counted(services, 'chaincode service')} started", services, _start_all(services, children)
         )
         what = f"{definition.name} {definition.version}"
-        installs = for_all(_install(each) for each in installations)
+        installs = for_all(install(each.member, each.package) for each in installations)
         await steps.take(f"{what} installed", peers, installs)
-        approvals = for_all(_approve(network, each, definition) for each in installations)
+        approvals = for_all(
+            approve_for(each.member, network.channel, definition, each.package) for each in installations
+        )
         await steps.take(f"{what} approved by each member", peers, approvals)
-        committing = until(lambda: _commit(network, members, definition), within_s=STEP_S)
-        await steps.take(f"{what} committed", peers, committing)
-        answers = for_all(_answer(network, each) for each in members)
+        commits = commit_for_all(members, network.channel, definition)
+        await steps.take(f"{what} committed", peers, commits)
+        answers = for_all(until_usable(each, network.channel, network.chaincode, _PROBE) for each in members)
         await steps.take("chaincode answers, endorsers known", [*services, *peers], answers)
 
 
@@ -115,45 +109,6 @@ async def _agreed(network: Network, member: Member) -> Definition:
 
 
 def _installation(network: Network, member: Member, definition: Definition) -> Installation:
-    package = member_package(member.organisation, member.ports, definition.label)
+    package = member_package(member.organisation, f"{HOST}:{member.ports.chaincode}", definition.label)
     service = chaincode_program(network, member.organisation, member.ports, package.id)
     return Installation(member, package, service)
-
-
-async def _install(installation: Installation) -> None:
-    peer, package = installation.member.peer, installation.package
-    if package.id in await peer.installed():
-        return
-    found = await peer.install(package.content)
-    if found != package.id:
-        raise BringUpError(f"{installation.member.peer_name} calls the package {found}, not {package.id}")
-
-
-async def _approve(network: Network, installation: Installation, definition: Definition) -> None:
-    member, package = installation.member, installation.package
-    approved = await member.peer.approved_package(network.channel, definition.name, definition.sequence)
-    if approved != package.id:
-        await approve(member.lifecycle(network.channel), definition, package.id, member.msp_id)
-
-
-async def _commit(network: Network, members: Sequence[Member], definition: Definition) -> None:
-    first = members[0]
-    if await first.peer.definition(network.channel, definition.name) is not None:
-        return
-    try:
-        await commit(first.lifecycle(network.channel), definition, [member.msp_id for member in members])
-    except EndorseError as err:
-        if err.code is grpc.StatusCode.ABORTED:
-            raise
-        # Its gateway has not heard of all peers yet.
-        raise NotYetError(str(err)) from err
-
-
-async def _answer(network: Network, member: Member) -> None:
-    await until(
-        lambda: chaincode_answers(member.peer, network.channel, network.chaincode, _PROBE), within_s=STEP_S
-    )
-    await until(
-        lambda: endorsers_known(member.connection, member.admin, network.channel, network.chaincode),
-        within_s=STEP_S,
-    )

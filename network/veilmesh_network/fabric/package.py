@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from veilmesh_network.fabric.plan import HOST, MemberPorts
 from veilmesh_network.network import CHAINCODE_SERVICE, PEER, tls_of
 from veilmesh_network.organisation import Organisation
 
@@ -38,17 +37,17 @@ class ChaincodePackage:
         return f"{self.label}:{sha256(self.content).hexdigest()}"
 
 
-def member_package(member: Organisation, ports: MemberPorts, label: str) -> ChaincodePackage:
+def member_package(member: Organisation, address: str, label: str) -> ChaincodePackage:
     """Return the package that a member's own peer installs.
 
     Args:
         member: the organisation.
-        ports: where its chaincode service listens.
+        address: host:port of its chaincode service.
         label: the first part of the package's id.
     """
     peer = tls_of(member.identity(PEER))
     connection = {
-        "address": f"{HOST}:{ports.chaincode}",
+        "address": address,
         "dial_timeout": _DIAL_TIMEOUT,
         "tls_required": True,
         "client_auth_required": True,
