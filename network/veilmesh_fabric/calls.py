@@ -121,14 +121,17 @@ class GatewayCalls:
     async def _ask(self, call: "_Call") -> Any:
         """Call the gateways in turn, until one gives an answer that the others would give, too."""
         tried: list[Link] = []
-        while True:
-            link = await self._gateways.pick(besides=tried)
+        failures: list[GatewayError] = []
+        while len(tried) < len(self._gateways):
+            tried.append(await self._gateways.pick(besides=tried))
             try:
-                return await self._send(call, link)
+                return await self._send(call, tried[-1])
             except GatewayError as err:
-                tried.append(link)
-                if not err.cause.may_pass or len(tried) == len(self._gateways):
+                if not err.cause.may_pass:
                     raise
+                failures.append(err)
+        # What a gateway that was reached has to say counts for more than that another one was not.
+        raise next((each for each in failures if each.code is not grpc.StatusCode.UNAVAILABLE), failures[-1])
 
     async def _send(self, call: "_Call", link: Link) -> Any:
         try:
