@@ -13,14 +13,21 @@ if TYPE_CHECKING:
     from veilmesh_fabric.channel_config import ChannelConfig
     from veilmesh_fabric.checkpoint import Checkpoint, Position
     from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest, SignedCommitStatusRequest
+    from veilmesh_fabric.config_history import ConfigInForce, config_in_force
+    from veilmesh_fabric.config_request import ConfigUpdateRequest
+    from veilmesh_fabric.config_submission import submit_config_update
     from veilmesh_fabric.connection import certificate_hash, connect
     from veilmesh_fabric.contract import Contract, EndorsedTransaction, SubmittedTransaction
     from veilmesh_fabric.deliver import blocks
     from veilmesh_fabric.errors import (
         BlockFilesError,
+        BroadcastError,
         CheckpointError,
         CommitError,
         CommitStatusError,
+        ConfigOvertakenError,
+        ConfigUpdateError,
+        ConsentError,
         DecodeError,
         DeliverError,
         EndorseError,
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlockFilesError",
     "BlockFolder",
+    "BroadcastError",
     "Cause",
     "ChainVerifier",
     "ChaincodeEvent",
@@ -65,6 +73,11 @@ __all__ = [
     "CommitStatus",
     "CommitStatusError",
     "CommitStatusRequest",
+    "ConfigInForce",
+    "ConfigOvertakenError",
+    "ConfigUpdateError",
+    "ConfigUpdateRequest",
+    "ConsentError",
     "Contract",
     "Deadlines",
     "DecodeError",
@@ -106,7 +119,9 @@ __all__ = [
     "VerificationReport",
     "blocks",
     "certificate_hash",
+    "config_in_force",
     "connect",
+    "submit_config_update",
     "verify",
     "verify_blocks",
 ]
@@ -128,6 +143,12 @@ _EXPORTS = {
         "CommitStatusRequest",
         "SignedCommitStatusRequest",
     ),
+    "config_history": (
+        "ConfigInForce",
+        "config_in_force",
+    ),
+    "config_request": ("ConfigUpdateRequest",),
+    "config_submission": ("submit_config_update",),
     "connection": (
         "certificate_hash",
         "connect",
@@ -140,9 +161,13 @@ _EXPORTS = {
     "deliver": ("blocks",),
     "errors": (
         "BlockFilesError",
+        "BroadcastError",
         "CheckpointError",
         "CommitError",
         "CommitStatusError",
+        "ConfigOvertakenError",
+        "ConfigUpdateError",
+        "ConsentError",
         "DecodeError",
         "DeliverError",
         "EndorseError",

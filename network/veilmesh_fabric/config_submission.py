@@ -34,7 +34,7 @@ from veilmesh_fabric.ordering import OrdererEndpoint, broadcast
 from veilmesh_fabric.wire import decode
 
 _UNSATISFIED = re.compile(r"policy for \[\w+\]\s+(?P<path>\S+) not satisfied")
-_OTHER_VERSION = re.compile(r"proposed update requires that key|attempt to set key")
+_OTHER_VERSION = re.compile(r"error validating ReadSet|attempt(ed)? to set key")
 """How Fabric's orderers put it (`common/configtx/update.go`)."""
 
 

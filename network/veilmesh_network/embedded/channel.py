@@ -20,12 +20,25 @@ _REMEMBERED_IDENTITIES = 4096
 
 
 class Channel:
-    """One channel's configuration, for as long as the process runs: the embedded ledger takes no updates."""
+    """One channel's configuration as it is now."""
 
-    def __init__(self, config: ChannelConfig) -> None:
+    def __init__(self, config: ChannelConfig, config_block: int = 0) -> None:
+        """Begin with the configuration that stands in a config block.
+
+        Args:
+            config: the configuration.
+            config_block: the block's number.
+        """
         self.config = config
+        self.config_block = config_block
         self._good: OrderedDict[bytes, SignedMessage] = OrderedDict()  # by signature
         self._satisfies = lru_cache(_REMEMBERED_IDENTITIES)(self._find_satisfies)
+
+    def configure(self, config: ChannelConfig, config_block: int) -> None:
+        """Go on with the next configuration, from the block after its own on."""
+        self.config = config
+        self.config_block = config_block
+        self._satisfies.cache_clear()
 
     def signer(self, signed: SignedMessage, at: datetime) -> Identity:
         """Return who signed a message.

@@ -1,5 +1,7 @@
 """Fabric's Deliver service: whole blocks from any position, to whoever may read the channel.
 
+Who may no longer read it after a change of its configuration is sent nothing more, that change included.
+
 Source: Fabric `common/deliver/deliver.go`.
 """
 
@@ -34,8 +36,12 @@ class DeliverService(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # 
         async for envelope in requests:
             status = common_pb2.SUCCESS
             try:
-                seek = self._opened(envelope)
+                seek, reader = self._opened(envelope)
+                sequence = -1
                 async for block in self._blocks(seek):
+                    if sequence != self._channel.config.sequence:
+                        self._require_reader(reader)
+                        sequence = self._channel.config.sequence
                     yield events_pb2.DeliverResponse(block=block)
             except _RefusedError as refused:
                 status = refused.status
@@ -43,8 +49,8 @@ class DeliverService(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # 
             if status != common_pb2.SUCCESS:
                 return
 
-    def _opened(self, envelope: Any) -> Any:
-        """Return the `SeekInfo` in a signed request."""
+    def _opened(self, envelope: Any) -> tuple[Any, SignedMessage]:
+        """Return the `SeekInfo` in a signed request, and what its signer signed."""
         try:
             payload = decode(common_pb2.Payload, envelope.payload, "payload")
             header = decode(common_pb2.ChannelHeader, payload.header.channel_header, "channel header")
@@ -54,14 +60,15 @@ class DeliverService(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # 
             raise _RefusedError(common_pb2.BAD_REQUEST) from err
         if header.channel_id != self._channel.config.channel_id:
             raise _RefusedError(common_pb2.NOT_FOUND)
+        reader = SignedMessage(signer.creator, envelope.signature, envelope.payload)
+        self._require_reader(reader)
+        return seek, reader
+
+    def _require_reader(self, signed: SignedMessage) -> None:
         try:
-            identity = self._channel.signer(
-                SignedMessage(signer.creator, envelope.signature, envelope.payload), self._now()
-            )
-            self._channel.require_reader(identity)
+            self._channel.require_reader(self._channel.signer(signed, self._now()))
         except IdentityError as err:
             raise _RefusedError(common_pb2.FORBIDDEN) from err
-        return seek
 
     async def _blocks(self, seek: Any) -> AsyncIterator[Any]:
         start = self._number(seek.start)

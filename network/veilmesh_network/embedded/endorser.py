@@ -109,13 +109,30 @@ class Endorser:
     """All organisations' peers."""
 
     def __init__(
-        self, channel: Channel, store: LedgerStore, peers: Sequence[Peer], now: Callable[[], datetime]
+        self,
+        channel: Channel,
+        store: LedgerStore,
+        peers: Callable[[], Sequence[Peer]],
+        now: Callable[[], datetime],
     ) -> None:
+        """Endorse for `channel`.
+
+        Args:
+            channel: whose.
+            store: its ledger.
+            peers: returns those that endorse now.
+            now: returns the time, aware.
+        """
         self._channel = channel
         self._store = store
         self._now = now
         self._definitions = Definitions()
-        self.peers = peers
+        self._peers = peers
+
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """Those that endorse now."""
+        return self._peers()
 
     async def evaluate(self, proposal: OpenedProposal, peer: Peer) -> Any:
         """Run the contract for its answer alone; return the `peer.Response`.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 
 from veilmesh_fabric.errors import FabricError
 from veilmesh_fabric.identity import SigningIdentity
@@ -63,18 +64,25 @@ def ledger_identities(network: Network) -> LedgerIdentities:
         NetworkError: one is missing.
         IdentityError: one cannot be used.
     """
-    members = network.members
     tls = network.orderer.identity(ORDERER).tls
     if tls is None:
         raise NetworkError("the orderer has no TLS certificate")
     return LedgerIdentities(
         genesis=network.channel_block.read_bytes(),
-        peers=[_signer(member, PEER) for member in members],
-        admin=_signer(members[0], ADMIN),
+        peer_of=lambda msp_id: _peer(network.folder, msp_id),
+        admin=_signer(network.members[0], ADMIN),
         orderer=_signer(network.orderer, ORDERER),
         tls_certificate=tls.certificate.read_bytes(),
         tls_key=tls.key.read_bytes(),
     )
+
+
+def _peer(folder: Path, msp_id: str) -> SigningIdentity | None:
+    """Return a member's peer as the folder has it now: the member may have joined since it was read first."""
+    network = Network.load(folder)
+    if msp_id not in {entry.msp_id for entry in network.organisations}:
+        return None
+    return _signer(network.organisation(msp_id), PEER)
 
 
 def _signer(organisation: Organisation, name: str) -> SigningIdentity:

@@ -1,7 +1,7 @@
 """The embedded ledger as a whole: opened on its file, served on one address, closed in order."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,20 +11,24 @@ import grpc
 import grpc.aio
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2_grpc
+from fabric_protos.orderer import ab_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, transaction_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.identity import SigningIdentity
 
+from veilmesh_network.embedded.broadcast import BroadcastService
 from veilmesh_network.embedded.channel import Channel
 from veilmesh_network.embedded.committer import Committer
+from veilmesh_network.embedded.config_updates import ConfigUpdates
 from veilmesh_network.embedded.deliver import DeliverService
 from veilmesh_network.embedded.endorser import Chaincode, Endorser, Peer
 from veilmesh_network.embedded.feed import BlockFeed
 from veilmesh_network.embedded.gateway import GatewayService
 from veilmesh_network.embedded.lifecycle import Definitions, definition_transaction
 from veilmesh_network.embedded.orderer import Orderer
+from veilmesh_network.embedded.peers import MembersPeers
 from veilmesh_network.embedded.store import BlockCommit, LedgerStore, TransactionRecord
 from veilmesh_network.embedded.validator import Validator
 from veilmesh_network.errors import AddressInUseError, StorageError
@@ -39,7 +43,7 @@ class LedgerIdentities:
     """The keys that the one process holds for everybody."""
 
     genesis: bytes  # the channel's block 0
-    peers: Sequence[SigningIdentity]  # one a member
+    peer_of: Callable[[str], SigningIdentity | None]  # by MSP id; None where its keys are not at hand
     admin: SigningIdentity  # of a member; defines the chaincodes
     orderer: SigningIdentity
     tls_certificate: bytes  # PEM
@@ -73,19 +77,28 @@ class EmbeddedLedger:
         self._chaincodes = chaincodes
         self._store = LedgerStore(path)
         _found(self._store, identities.genesis)
-        channel = Channel(ChannelConfig.from_block(identities.genesis))
+        channel = _channel(self._store)
         self._channel = channel
         self._feed = BlockFeed(self._store)
-        self._orderer = Orderer(channel, _utc_now)
+        updates = ConfigUpdates(channel, identities.orderer, _utc_now)
+        self._orderer = Orderer(channel, updates, _utc_now)
         self._committer = Committer(
-            self._store, self._orderer, Validator(channel), identities.orderer, self._feed
+            channel,
+            self._store,
+            self._orderer,
+            Validator(channel),
+            signer=identities.orderer,
+            feed=self._feed,
         )
-        peers = [
-            Peer(peer, f"peer.{peer.msp_id}", (chaincodes_of or {}).get(peer.msp_id, chaincodes))
-            for peer in identities.peers
-        ]
-        endorser = Endorser(channel, self._store, peers, _utc_now)
-        self._gateway = GatewayService(channel, endorser, self._orderer, self._feed, _utc_now)
+
+        def peer_of(msp_id: str) -> Peer | None:
+            signer = identities.peer_of(msp_id)
+            runs = (chaincodes_of or {}).get(msp_id, chaincodes)
+            return None if signer is None else Peer(signer, f"peer.{msp_id}", runs)
+
+        self._endorser = Endorser(channel, self._store, MembersPeers(channel, peer_of), _utc_now)
+        self._gateway = GatewayService(channel, self._endorser, self._orderer, self._feed, _utc_now)
+        self._broadcast = BroadcastService(self._orderer)
         self._deliver = DeliverService(channel, self._feed, _utc_now)
 
     async def run(self, listen: str, *, started: Callable[[int], None], stop: asyncio.Event) -> None:
@@ -125,6 +138,7 @@ class EmbeddedLedger:
             ]
         )
         gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, server)
+        ab_pb2_grpc.add_AtomicBroadcastServicer_to_server(self._broadcast, server)
         events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, server)
         health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
         return server
@@ -146,7 +160,7 @@ class EmbeddedLedger:
                 CHAINCODE_VERSION,
                 channel=self._channel.config.channel_id,
                 creator=self._identities.admin,
-                endorsers=self._identities.peers,
+                endorsers=[peer.identity for peer in self._endorser.peers],
                 at=_utc_now(),
             )
             height = self._feed.height
@@ -183,6 +197,13 @@ def _found(store: LedgerStore, genesis: bytes) -> None:
     record = TransactionRecord(tx_id, 0, 0, int(transaction_pb2.VALID))
     encoded = message.SerializeToString(deterministic=True)
     store.commit(BlockCommit(0, own_hash, encoded, [record], {}, []))
+
+
+def _channel(store: LedgerStore) -> Channel:
+    """Return the channel with the configuration that the last block of a store names."""
+    newest = decode_block(store.block(store.height - 1))
+    config_block = newest.metadata.last_config
+    return Channel(ChannelConfig.from_block(store.block(config_block)), config_block)
 
 
 def _utc_now() -> datetime:

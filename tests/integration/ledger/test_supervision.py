@@ -112,7 +112,7 @@ def test_a_folder_that_holds_something_else(tmp_path: Path) -> None:
 def test_keys_are_their_owners_alone(folder: Path) -> None:
     up(folder, members=1, port=0)
     keys = [path for path in folder.rglob("*") if path.name in {"key.pem", "server.key"}]
-    assert len(keys) == 3 * 2 + 5 + 2  # two authorities an organisation, five identities, two with TLS
+    assert len(keys) == 3 * 2 + 7 + 2  # two authorities an organisation, seven identities, two with TLS
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
 
 

@@ -1,15 +1,20 @@
 """Which transactions are taken, and how they are cut into batches."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fabric_protos.common import common_pb2
 from veilmesh_fabric import SigningIdentity
 from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.config_request import ConfigUpdateRequest
 from veilmesh_network.certificates import NodeRole
+from veilmesh_network.channel_edits import with_batches, with_revocations
 from veilmesh_network.embedded.channel import Channel
+from veilmesh_network.embedded.config_updates import ConfigUpdates
 from veilmesh_network.embedded.lifecycle import definition_transaction
 from veilmesh_network.embedded.orderer import Orderer, OrderingError
 from veilmesh_network.genesis import ChannelProfile, Consenter, genesis_block
@@ -25,6 +30,7 @@ class Setup:
         self.member = Organisation.create(folder / "org1", "Org1MSP", "org1.example.com")
         self.auditor = Organisation.create(folder / "audit", "AuditMSP", "audit.example.com")
         orderer = Organisation.create(folder / "orderer", "OrdererMSP", "example.com")
+        self.ordering_organisation = orderer
         tls = orderer.tls.issue_tls("orderer.example.com").certificate_pem
         profile = ChannelProfile(
             channel="veilmesh",
@@ -38,10 +44,16 @@ class Setup:
         )
         block = genesis_block(profile).SerializeToString(deterministic=True)
         self.channel = Channel(ChannelConfig.from_block(block))
+        self.orderer = SigningIdentity.from_msp_folder(
+            orderer.issue("orderer", role=NodeRole.ORDERER).msp_dir, "OrdererMSP"
+        )
         self.client = self.signer(self.member, "client")
         self.peer = SigningIdentity.from_msp_folder(
             self.member.issue("peer", role=NodeRole.PEER).msp_dir, "Org1MSP"
         )
+
+    def ordering(self, now: Callable[[], datetime]) -> Orderer:
+        return Orderer(self.channel, ConfigUpdates(self.channel, self.orderer, now), now)
 
     def signer(self, organisation: Organisation, name: str) -> SigningIdentity:
         files = organisation.issue(name, role=NodeRole.CLIENT)
@@ -68,7 +80,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
 
 @pytest.fixture
 def orderer(setup: Setup) -> Orderer:
-    return Orderer(setup.channel, lambda: datetime.now(UTC))
+    return setup.ordering(lambda: datetime.now(UTC))
 
 
 async def test_a_lone_transaction_waits_for_nothing(setup: Setup, orderer: Orderer) -> None:
@@ -156,7 +168,7 @@ def test_a_signature_that_does_not_hold(setup: Setup, orderer: Orderer) -> None:
 
 
 def test_a_creator_that_has_expired(setup: Setup) -> None:
-    late = Orderer(setup.channel, lambda: datetime.now(UTC) + timedelta(days=400))
+    late = setup.ordering(lambda: datetime.now(UTC) + timedelta(days=400))
     status, said = _refused(late, setup.envelope())
     assert (status, "expired" in said) == ("FORBIDDEN", True)
 
@@ -175,3 +187,95 @@ def test_bytes_that_are_no_transaction(setup: Setup, orderer: Orderer) -> None:
     envelope = setup.envelope()
     envelope.payload = b"\xff" + envelope.payload
     assert _refused(orderer, envelope)[0] == "BAD_REQUEST"
+
+
+class Changing:
+    """A channel of its own, whose configuration changes while transactions wait."""
+
+    def __init__(self, folder: Path) -> None:
+        self.setup = Setup(folder)
+        self.orderer = self.setup.ordering(lambda: datetime.now(UTC))
+
+    def request(self, root: Any, signers: list[SigningIdentity]) -> Any:
+        request = ConfigUpdateRequest.between(self.setup.channel.config, root)
+        for signer in signers:
+            request = request.signed_by(signer)
+        return request.envelope(self.setup.client, datetime.now(UTC))
+
+    def batches(self, count: int) -> Any:
+        admin = SigningIdentity.from_msp_folder(
+            self.setup.ordering_organisation.issue(f"admin{count}", role=NodeRole.ADMIN).msp_dir, "OrdererMSP"
+        )
+        return self.request(with_batches(self.setup.channel.config.root, max_message_count=count), [admin])
+
+    def revocation(self, name: str) -> Any:
+        member = self.setup.member
+        admin = SigningIdentity.from_msp_folder(member.issue("admin", role=NodeRole.ADMIN).msp_dir, "Org1MSP")
+        path = member.revoke([name])
+        return self.request(
+            with_revocations(self.setup.channel.config.root, "Org1MSP", [path.read_bytes()]), [admin]
+        )
+
+    def commit(self, batch: list[bytes]) -> None:
+        """Do as the committer does with a configuration."""
+        (envelope,) = batch
+        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(envelope).payload)
+        config = ChannelConfig.from_envelope("veilmesh", payload.data)
+        self.setup.channel.configure(config, self.setup.channel.config_block + 1)
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Changing:
+    return Changing(tmp_path)
+
+
+async def test_a_configuration_stands_alone_in_its_batch(changing: Changing) -> None:
+    before, after = changing.setup.envelope(), changing.setup.envelope()
+    for envelope in (before, changing.batches(7), after):
+        changing.orderer.take(envelope)
+    assert await changing.orderer.batch() == [before.SerializeToString()]
+    changing.commit(await changing.orderer.batch())
+    assert changing.setup.channel.config.orderer.max_message_count == 7
+    assert await changing.orderer.batch() == [after.SerializeToString()]
+
+
+async def test_what_waits_is_looked_at_again_under_the_next_configuration(changing: Changing) -> None:
+    leaver = changing.setup.signer(changing.setup.member, "leaver")
+    changing.orderer.take(changing.revocation("leaver"))
+    changing.orderer.take(changing.setup.envelope(leaver))
+    staying = changing.setup.envelope()
+    changing.orderer.take(staying)
+    changing.commit(await changing.orderer.batch())
+    assert await changing.orderer.batch() == [staying.SerializeToString()]
+
+
+async def test_nothing_is_left_of_a_batch(changing: Changing) -> None:
+    leaver = changing.setup.signer(changing.setup.member, "leaver")
+    changing.orderer.take(changing.revocation("leaver"))
+    changing.orderer.take(changing.setup.envelope(leaver))
+    changing.commit(await changing.orderer.batch())
+    waiting = asyncio.ensure_future(changing.orderer.batch())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    changing.orderer.close()
+    assert await waiting == []
+
+
+async def test_of_two_changes_of_one_value_the_second_is_left_out(changing: Changing) -> None:
+    for count in (5, 6):
+        changing.orderer.take(changing.batches(count))
+    changing.commit(await changing.orderer.batch())
+    changing.orderer.close()
+    assert await changing.orderer.batch() == []
+    assert changing.setup.channel.config.orderer.max_message_count == 5
+
+
+def test_an_envelope_of_another_type(changing: Changing) -> None:
+    envelope = changing.setup.envelope()
+    payload = common_pb2.Payload.FromString(envelope.payload)
+    header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+    header.type = common_pb2.CONFIG
+    payload.header.channel_header = header.SerializeToString()
+    envelope.payload = payload.SerializeToString()
+    envelope.signature = changing.setup.client.sign(envelope.payload)
+    assert _refused(changing.orderer, envelope) == ("BAD_REQUEST", "message of type 1 is not ordered")
