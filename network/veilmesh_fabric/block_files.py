@@ -47,7 +47,7 @@ class BlockFolder:
             BlockFilesError: as `count`; or a file is not readable.
         """
         for number in range(self.count()):
-            yield self._read(number)
+            yield self.read(number)
 
     def last(self) -> bytes | None:
         """Return the newest block; None where there is none.
@@ -56,7 +56,7 @@ class BlockFolder:
             BlockFilesError: as `count`; or the file is not readable.
         """
         count = self.count()
-        return self._read(count - 1) if count else None
+        return self.read(count - 1) if count else None
 
     def write(self, number: int, block: bytes) -> None:
         """Store a block, wholly or not at all, replacing one of that number.
@@ -76,7 +76,12 @@ class BlockFolder:
         except OSError as err:
             raise BlockFilesError(f"block {number} in {self._folder}: {err.strerror}") from err
 
-    def _read(self, number: int) -> bytes:
+    def read(self, number: int) -> bytes:
+        """Return a serialized block.
+
+        Raises:
+            BlockFilesError: it is not there, or not readable.
+        """
         try:
             return self._path(number).read_bytes()
         except OSError as err:

@@ -38,7 +38,7 @@ from veilmesh_fabric.wire import decode
 from veilmesh_fabric.world_state import State, StateKey
 
 LIFECYCLE = "_lifecycle"
-_IMPLICIT_COLLECTION = "_implicit_org_"
+IMPLICIT_COLLECTION = "_implicit_org_"
 _DEFINITION = "ChaincodeDefinition"
 
 
@@ -128,9 +128,9 @@ def implicit_collection_policy(config: ChannelConfig, collection: str) -> Policy
 
     None where `collection` is not named as such a collection.
     """
-    if not collection.startswith(_IMPLICIT_COLLECTION):
+    if not collection.startswith(IMPLICIT_COLLECTION):
         return None
-    msp_id = collection.removeprefix(_IMPLICIT_COLLECTION)
+    msp_id = collection.removeprefix(IMPLICIT_COLLECTION)
     for organization in config.application.organizations:
         if organization.msp_id == msp_id:
             policy = config.policies.policy(f"/Channel/Application/{organization.name}/Endorsement")

@@ -1,11 +1,12 @@
 """`veilmesh audit`: verify the ledger from its blocks, and read what happened.
 
-An auditor needs a read-only identity and the channel's first block, and trusts nothing else. `export` writes
-the blocks to a folder, so that `verify --blocks` can work offline, on any machine, later.
+An auditor needs a read-only identity and the channel's first block, and trusts nothing else: no single peer
+either, so `verify` reads from those of several organisations at once. `export` writes the blocks to a folder,
+so that `verify --blocks` can work offline, on any machine, later.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,49 +14,164 @@ from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import HomeOption, JsonOption, ReferenceArgument
 
 if TYPE_CHECKING:
-    from veilmesh_fabric.verification_report import VerificationReport
+    from veilmesh_fabric.gateway_address import GatewayAddress
+
+    from veilmesh_node.audit.report import Audit
 
 app = typer.Typer(no_args_is_help=True, help="Verify the ledger from its blocks alone; read what happened.")
 
 
+_HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", envvar="VEILMESH_HOME", help="The identity that reads a live ledger.", show_default=False
+    ),
+]
+_BlocksOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--blocks",
+        exists=True,
+        file_okay=False,
+        help="A folder of NNNN.block files instead; works offline.",
+    ),
+]
+_AnchorOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--anchor",
+        exists=True,
+        dir_okay=False,
+        help="The first block, from a source you trust; else the home's, or the first one in the folder.",
+    ),
+]
+_PeerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer",
+        metavar="HOST:PORT",
+        help="A peer to compare with the others, once for each; else the home's gateways.",
+        show_default=False,
+    ),
+]
+_TlsRootsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-roots",
+        exists=True,
+        dir_okay=False,
+        help="What vouches for peers of organisations that the first block does not name; else the home's.",
+    ),
+]
+_CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        dir_okay=False,
+        help="A file that remembers how far this channel is verified; the next run goes on there.",
+    ),
+]
+_WaitOption = Annotated[
+    float,
+    typer.Option("--wait", min=0.1, help="Seconds that a peer may take for a block, or to catch up."),
+]
+
+
 @app.command()
 def verify(
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="VEILMESH_HOME", help="The identity that reads a live ledger.", show_default=False
-        ),
-    ] = None,
-    blocks: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, file_okay=False, help="A folder of NNNN.block files instead; works offline."
-        ),
-    ] = None,
-    anchor: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="The first block, from a source you trust; else the first one read.",
-        ),
-    ] = None,
+    home: _HomeOption = None,
+    blocks: _BlocksOption = None,
+    anchor: _AnchorOption = None,
+    peer: _PeerOption = None,
+    tls_roots: _TlsRootsOption = None,
+    checkpoint: _CheckpointOption = None,
+    wait: _WaitOption = 15.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify every block: hashes, signatures, policies, conflicts. Exit code 6 on any violation."""
-    from veilmesh_node.cli import auditing, output
+    """Verify every block, and that all peers have the same. Exit code 6 on any violation."""
+    from veilmesh_node.audit import report
+    from veilmesh_node.cli import output
+
+    found = _audit(home, blocks, anchor, peer, tls_roots, checkpoint, wait, tells=False)
+    document = report.verified(found)
+    output.show(document, lambda: _show(document), as_json=as_json)
+    if not document["holds"]:
+        raise typer.Exit(ExitCode.INTEGRITY)
+
+
+@app.command("report")
+def write_report(
+    folder: Annotated[Path, typer.Argument(help="Where report.json and report.html are written.")],
+    home: _HomeOption = None,
+    blocks: _BlocksOption = None,
+    anchor: _AnchorOption = None,
+    peer: _PeerOption = None,
+    tls_roots: _TlsRootsOption = None,
+    checkpoint: _CheckpointOption = None,
+    wait: _WaitOption = 15.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify as `verify` does, and write who decided what into FOLDER, as JSON and as a page."""
+    import json
+
+    from veilmesh_node.audit import page, report
+    from veilmesh_node.cli import output
+
+    found = _audit(home, blocks, anchor, peer, tls_roots, checkpoint, wait, tells=True)
+    document = report.document(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    (folder / "report.html").write_text(page.html(document))
+    output.note(f"{folder / 'report.json'} and {folder / 'report.html'} are written")
+    output.show(document, lambda: _show(document["verified"]), as_json=as_json)
+    if not document["verified"]["holds"]:
+        raise typer.Exit(ExitCode.INTEGRITY)
+
+
+def _audit(
+    home: Path | None,
+    blocks: Path | None,
+    anchor: Path | None,
+    peers: list[str] | None,
+    tls_roots: Path | None,
+    checkpoint: Path | None,
+    wait_s: float,
+    *,
+    tells: bool,
+) -> "Audit":
+    """Verify what the options name; with `tells` or a checkpoint, write the chronicle along with it."""
+    from veilmesh_network.network import CHAINCODE
+
+    from veilmesh_node.cli import verifying
     from veilmesh_node.cli.client_home import ClientHome
 
+    client = None if home is None or blocks is not None else ClientHome.load(home)
+    chaincode = client.chaincode if client else CHAINCODE
+    scope = verifying.Scope(
+        anchor=anchor,
+        checkpoint=checkpoint,
+        chaincode=chaincode if tells or checkpoint else None,
+        wait_s=wait_s,
+    )
     if blocks is not None:
-        report = auditing.verify_folder(blocks, anchor)
-    elif home is not None:
-        report = auditing.verify_live(ClientHome.load(home), anchor)
-    else:
-        raise typer.BadParameter("give --home for a live ledger, or --blocks for a folder of block files")
-    document = auditing.document(report)
-    output.show(document, lambda: _show(report), as_json=as_json)
-    if report.violation is not None:
-        raise typer.Exit(ExitCode.INTEGRITY)
+        if peers:
+            raise typer.BadParameter("--peer is for a live ledger, --blocks for a folder: give one of them")
+        return verifying.audit_folder(blocks, scope)
+    if client is not None:
+        return verifying.audit_live(client, scope, _addresses(peers or []), tls_roots)
+    raise typer.BadParameter("give --home for a live ledger, or --blocks for a folder of block files")
+
+
+def _addresses(peers: list[str]) -> "list[GatewayAddress]":
+    from veilmesh_fabric.gateway_address import GatewayAddress
+
+    try:
+        addresses = [GatewayAddress.parse(each) for each in peers]
+    except ValueError as err:
+        raise typer.BadParameter(f"--peer: {err}") from err
+    if len({each.address for each in addresses}) < len(addresses):
+        raise typer.BadParameter("--peer names one peer twice, which would be compared with itself")
+    return addresses
 
 
 @app.command()
@@ -123,21 +239,29 @@ def trail(reference_id: ReferenceArgument, home: HomeOption, as_json: JsonOption
     )
 
 
-def _show(report: "VerificationReport") -> None:
-    from veilmesh_node.cli import auditing, output
+def _show(said: dict[str, Any]) -> None:
+    from veilmesh_node.cli import output
 
-    said = auditing.document(report)
-    transactions = ", ".join(f"{count} {name}" for name, count in said["codes"].items())
-    output.fields(
-        "the chain holds" if report.holds else "THE CHAIN DOES NOT HOLD",
-        {
-            "channel": said["channel"],
-            "blocks": said["blocks"],
-            "transactions": transactions,
-            "signatures": f"{said['signatures']} checked in {said['elapsed_s']:.2f} s",
-            "organisations": ", ".join(said["organizations"]),
-            "last block hash": said["last_header_hash"],
-            **({"violation": str(report.violation)} if report.violation else {}),
-            **({"taken on trust": "; ".join(said["taken_on_trust"])} if said["taken_on_trust"] else {}),
-        },
-    )
+    blocks = f"{said['blocks']}"
+    if said["verified_before"]:
+        blocks += f", {said['verified_before']} of them verified before"
+    values = {
+        "channel": said["channel"],
+        "blocks": blocks,
+        "transactions": ", ".join(f"{count} {name}" for name, count in said["codes"].items()),
+        "signatures": f"{said['signatures']} checked; this run took {said['elapsed_s']:.2f} s",
+        "peers": ", ".join(f"{peer['name']} ({peer['height']} blocks)" for peer in said["peers"]),
+        "organisations": ", ".join(said["organizations"]),
+        "last block hash": said["last_header_hash"],
+    }
+    violation = said["violation"]
+    if violation is not None:
+        where = f"block {violation['block']}" + (
+            f", transaction {violation['transaction']}" if violation["transaction"] else ""
+        )
+        values["violation"] = f"{where}: {violation['message']} [{violation['rule']}]"
+        for name, why in violation["blamed"].items():
+            values[f"wrong at {name}"] = why
+    if said["taken_on_trust"]:
+        values["taken on trust"] = "; ".join(said["taken_on_trust"])
+    output.fields("the chain holds" if said["holds"] else "THE CHAIN DOES NOT HOLD", values)

@@ -1,11 +1,9 @@
-"""What `veilmesh audit` does with blocks: follow a live chain or a folder's, copy one into the other."""
+"""Copies of a live ledger's blocks, and how fast they are verified."""
 
 import os
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from veilmesh_fabric.block_files import BlockFolder
 from veilmesh_fabric.errors import BlockFilesError
-from veilmesh_fabric.signature_checks import InlineChecks, SignatureChecks
 from veilmesh_fabric.verification import verify_blocks
-from veilmesh_fabric.verification_pool import PooledChecks
-from veilmesh_fabric.verification_report import VerificationReport
 from veilmesh_network.network import AUDITOR, Network
 
 from veilmesh_node.cli.client_home import ClientHome
 from veilmesh_node.cli.live_blocks import height, live_blocks
 from veilmesh_node.cli.progress import progress_bar
 from veilmesh_node.cli.provisioning import write_client_home
+from veilmesh_node.cli.verifying import checks_for
 
 BARE_CHECKS = 10_000
-LONG_CHAIN_BLOCKS = 50  # a block may hold hundreds of signatures; workers take a tenth of a second to start
-
-
-def verify_live(home: ClientHome, anchor: Path | None) -> VerificationReport:
-    """Verify a live ledger's chain; trust the home's first block unless another anchor is given."""
-    total = height(home)
-    with live_blocks(home) as blocks:
-        return _verify(blocks, total, anchor or home.anchor)
-
-
-def verify_folder(folder: Path, anchor: Path | None) -> VerificationReport:
-    """Verify the chain in a folder of block files.
-
-    Raises:
-        BlockFilesError: a block is missing, or cannot be read.
-    """
-    blocks = BlockFolder(folder)
-    return _verify(blocks, blocks.count(), anchor)
 
 
 def export(home: ClientHome, folder: Path) -> int:
@@ -81,7 +59,8 @@ def measure(chain: Sequence[bytes]) -> dict[str, Any]:
     Where others use the machine too, processor time says more than the clock does.
     """
     pooled = _Stopwatch()
-    report = _verify(chain, len(chain), None)
+    with checks_for(len(chain)) as checks:
+        report = verify_blocks(chain, checks=checks)
     pooled.stop()
     single = _Stopwatch()
     alone = verify_blocks(chain)
@@ -132,52 +111,3 @@ def _bare_checks() -> _Stopwatch:
         public_key.verify(signature, message, digest)
     watch.stop()
     return watch
-
-
-def document(report: VerificationReport) -> dict[str, Any]:
-    """Return a report as JSON."""
-    codes = Counter[str]()
-    for (_kind, code), count in report.transactions.items():
-        codes[code] += count
-    return {
-        "holds": report.holds,
-        "channel": report.channel_id,
-        "blocks": report.blocks,
-        "transactions": sum(codes.values()),
-        "codes": dict(codes),
-        "types": {f"{kind} {code}": count for (kind, code), count in report.transactions.items()},
-        "signatures": report.signatures,
-        "organizations": sorted(report.organizations),
-        "last_header_hash": report.last_header_hash.hex(),
-        "taken_on_trust": list(report.taken_on_trust),
-        "notes": list(report.notes),
-        "elapsed_s": round(report.elapsed_s, 3),
-        "violation": None
-        if report.violation is None
-        else {
-            "rule": report.violation.rule,
-            "block": report.violation.block_number,
-            "transaction": report.violation.tx_id,
-            "message": report.violation.message,
-        },
-    }
-
-
-def _verify(blocks: Iterable[bytes], total: int, anchor: Path | None) -> VerificationReport:
-    with _checks(total) as checks, progress_bar("verifying") as told:
-        return verify_blocks(
-            blocks,
-            anchor=None if anchor is None else anchor.read_bytes(),
-            checks=checks,
-            total=total,
-            progress=told,
-        )
-
-
-@contextmanager
-def _checks(total: int) -> Iterator[SignatureChecks]:
-    if total < LONG_CHAIN_BLOCKS:
-        yield InlineChecks()
-        return
-    with PooledChecks(workers=os.cpu_count() or 1) as checks:
-        yield checks

@@ -91,7 +91,14 @@ def _usage(err: Exception) -> Failure | None:
 
 def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
-    from veilmesh_fabric import BlockFilesError, CommitError, DeliverError, FabricError, GatewayError
+    from veilmesh_fabric import (
+        BlockFilesError,
+        CheckpointError,
+        CommitError,
+        DeliverError,
+        FabricError,
+        GatewayError,
+    )
 
     if isinstance(err, Refusal):
         return _refusal(err)
@@ -109,6 +116,8 @@ def _ledger(err: Exception) -> Failure | None:
         return Failure(exit_code, f"DELIVER_{err.status}", str(err))
     if isinstance(err, BlockFilesError):
         return Failure(ExitCode.FAILED, "BLOCK_FILES", str(err))
+    if isinstance(err, CheckpointError):
+        return Failure(ExitCode.FAILED, "CHECKPOINT", str(err))
     if isinstance(err, CommitError):
         return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
     return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None

@@ -8,6 +8,7 @@ from veilmesh.v1.errors_pb2 import ErrorDetail
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_fabric import (
     BlockFilesError,
+    CheckpointError,
     CommitError,
     DecodeError,
     DeliverError,
@@ -57,6 +58,7 @@ def _node_error(status: str, code: str = "", **detail: object) -> NodeCallError:
         (IdentityError("expired"), ExitCode.USAGE, "IDENTITY"),
         (VerificationError("wrong", rule="data-hash"), ExitCode.INTEGRITY, "data-hash"),
         (DecodeError("wrong"), ExitCode.INTEGRITY, "DECODE"),
+        (CheckpointError("of another channel"), ExitCode.FAILED, "CHECKPOINT"),
         (BlockFilesError("no space left"), ExitCode.FAILED, "BLOCK_FILES"),
         (IncompleteChainError("block 3 is missing"), ExitCode.INTEGRITY, "INCOMPLETECHAIN"),
         (ReceiptError("changed"), ExitCode.INTEGRITY, "RECEIPT"),
