@@ -103,21 +103,19 @@ def _ledger(err: Exception) -> Failure | None:
     if isinstance(err, Refusal):
         return _refusal(err)
     if isinstance(err, GatewayError):
-        unavailable = err.code.name in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
         return Failure(
-            ExitCode.UNAVAILABLE if unavailable else ExitCode.REFUSED,
+            ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
             f"LEDGER_{err.code.name}",
-            f"the ledger answered: {err}",
-            "is the ledger up? `veilmesh network status` tells" if unavailable else "",
+            f"the ledger {'does not answer' if err.cause is Cause.AWAY else 'answered'}: {err}",
+            err.cause.advice,
         )
     if isinstance(err, DeliverError):
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}
         exit_code = ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE
         return Failure(exit_code, f"DELIVER_{err.status}", str(err))
-    if isinstance(err, BlockFilesError):
-        return Failure(ExitCode.FAILED, "BLOCK_FILES", str(err))
-    if isinstance(err, CheckpointError):
-        return Failure(ExitCode.FAILED, "CHECKPOINT", str(err))
+    if isinstance(err, BlockFilesError | CheckpointError):
+        code = "BLOCK_FILES" if isinstance(err, BlockFilesError) else "CHECKPOINT"
+        return Failure(ExitCode.FAILED, code, str(err))
     if isinstance(err, CommitError):
         return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
     return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None
@@ -139,7 +137,9 @@ def _integrity(err: Exception) -> Failure | None:
 
 
 def _refusal(refusal: "Refusal") -> Failure:
-    hint = ""
+    from veilmesh_node.catalog import REFUSAL_HINTS
+
+    hint = REFUSAL_HINTS.get(refusal.code, "")
     if refusal.retry_at_s is not None:
         from veilmesh_node.cli.output import moment
 
