@@ -1,9 +1,13 @@
-"""What tests of every kind share: the folder of real photos, where there is one."""
+"""What tests of every kind share, where there are such: the folder of real photos, real Fabric networks."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from veilmesh_network.fabric.plan import Orderers
+
+from tests.fabric_network import FabricNetwork, running_network
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -16,3 +20,18 @@ def photos() -> Path:
     if not (folder / "lfw").is_dir():
         pytest.skip("no folder of photos: set VEILMESH_FACES, or put it at ../shared/faces")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fabric_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
+    """A real network of three members and one Raft orderer, shared by all tests that leave it as it is."""
+    with running_network(tmp_path_factory.mktemp("raft") / "network") as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
+def fabric_bft_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
+    """The same with four SmartBFT orderers."""
+    folder = tmp_path_factory.mktemp("bft") / "network"
+    with running_network(folder, orderers=Orderers.BFT) as network:
+        yield network

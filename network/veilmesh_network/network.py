@@ -400,7 +400,8 @@ def up(
         _require_same(network, members, port, fabric=fabric, orderers=orderers)
     else:
         orderers = orderers or (Orderers.RAFT if fabric else None)
-        network = _found(folder, members or _MEMBERS, port or DEFAULT_PORT, orderers, progress)
+        members = _MEMBERS if members is None else members
+        network = _found(folder, members, DEFAULT_PORT if port is None else port, orderers, progress)
     if network.fabric is not None:
         from veilmesh_network.fabric.start import start  # noqa: PLC0415 - it knows networks
 

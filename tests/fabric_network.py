@@ -1,0 +1,171 @@
+"""A real Fabric network as tests see it: who is in it, how to act as them, what runs.
+
+    async def test_it(fabric_network: FabricNetwork) -> None:
+        async with fabric_network.contract("Org1MSP") as contract:
+            await contract.submit("policy:Propose", request)
+
+`fabric_network` and `fabric_bft_network` (`tests/conftest.py`) come up once a test run and are shared: who
+kills processes, or changes the channel, brings up a network of its own with `running_network`.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.registry import FoundConsortium
+from veilmesh_fabric import Contract, EndorseError, Gateway, RetryPolicy, SigningIdentity, connect
+from veilmesh_network import network as networks
+from veilmesh_network.certificates import NodeRole
+from veilmesh_network.errors import AddressInUseError, BinariesError
+from veilmesh_network.fabric.binaries import find_binaries
+from veilmesh_network.fabric.plan import Orderers, PortPlan
+from veilmesh_network.fabric.processes import process_table, processes_file
+from veilmesh_network.fabric.status import FabricStatus, fabric_status
+from veilmesh_network.network import AUDITOR, OPERATOR, Network
+
+_FIRST_PORT = 20_000  # below what the kernel gives to outgoing connections
+_STEP = 100
+_LAST_PORT = 32_000
+_ROOM = 10  # members that a network may come to have
+
+_bases = count(_FIRST_PORT, _STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class FabricNetwork:
+    """A network that is up."""
+
+    network: Network
+
+    @property
+    def members(self) -> list[str]:
+        """The members' MSP ids, Org1MSP first."""
+        return list(self.network.member_numbers.values())
+
+    @property
+    def auditor(self) -> str:
+        """The auditing organisation's MSP id."""
+        return self.network.auditors[0].msp_id
+
+    @property
+    def tls_roots(self) -> bytes:
+        return self.network.tls_roots.read_bytes()
+
+    @property
+    def genesis(self) -> bytes:
+        return self.network.channel_block.read_bytes()
+
+    def identity(self, msp_id: str, name: str | None = None) -> SigningIdentity:
+        """Return a member's operator, the auditor, or whoever is named: "admin", "peer0", or issued later."""
+        organisation = self.network.organisation(msp_id)
+        if name is None:
+            name = AUDITOR if msp_id == self.auditor else OPERATOR
+        return SigningIdentity.from_msp_folder(organisation.identity(name).msp_dir, msp_id)
+
+    def node(self, msp_id: str, name: str = "node1") -> SigningIdentity:
+        """Return a node's identity in a member organisation, issued when first asked for."""
+        organisation = self.network.organisation(msp_id)
+        if not (organisation.dir / "identities" / name).exists():
+            organisation.issue(name, role=NodeRole.CLIENT, attributes={"role": "node"}, tls_hosts=())
+        return self.identity(msp_id, name)
+
+    @asynccontextmanager
+    async def gateway(
+        self,
+        msp_id: str,
+        identity: SigningIdentity | None = None,
+        *,
+        through: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> AsyncIterator[Gateway]:
+        """Open the gateway of an organisation's own peer, as its operator if nobody else is given.
+
+        Args:
+            msp_id: the identity's organisation.
+            identity: who acts.
+            through: the member whose peer is used instead.
+            retry: as `Gateway`.
+        """
+        address = self.network.gateways(through or msp_id)[0]
+        async with connect(address, self.tls_roots) as channel:
+            yield Gateway(channel, identity or self.identity(msp_id), retry=retry)
+
+    @asynccontextmanager
+    async def contract(
+        self,
+        msp_id: str,
+        identity: SigningIdentity | None = None,
+        *,
+        through: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> AsyncIterator[Contract]:
+        """Open the consortium's contract; arguments as `gateway`."""
+        async with self.gateway(msp_id, identity, through=through, retry=retry) as gateway:
+            yield gateway.contract(self.network.channel, self.network.chaincode)
+
+    def status(self) -> FabricStatus:
+        """Ask every process; outside of a running event loop only (or in a thread)."""
+        return fabric_status(self.network)
+
+    def pid(self, name: str) -> int:
+        """Return the process id of such as "orderer1.example.com", "peer0.org1..." or "chaincode.org1..."."""
+        table = process_table(processes_file(self.network))
+        assert table is not None
+        (found,) = [each for each in table.processes if each.name == name]
+        assert found.pid is not None
+        return found.pid
+
+    def pids(self) -> list[int]:
+        table = process_table(processes_file(self.network))
+        assert table is not None
+        return [table.supervisor, *(each.pid for each in table.processes if each.pid is not None)]
+
+
+def require_binaries() -> None:
+    """Skip where Fabric's binaries are missing: one line in pytest's summary, with the number of tests."""
+    try:
+        find_binaries()
+    except BinariesError as err:
+        pytest.skip(f"tests on a real Fabric network need Fabric's binaries: {err}")
+
+
+def free_first_port() -> int:
+    """Return a first port of which no other test has had any, all of them free now."""
+    for first in _bases:
+        if first > _LAST_PORT:
+            break
+        try:
+            PortPlan(first).require_free(4, dict.fromkeys(range(1, _ROOM + 1), "a member"))
+        except AddressInUseError:
+            continue
+        return first
+    raise AssertionError("no room for another network")
+
+
+@contextmanager
+def running_network(
+    folder: Path, *, orderers: Orderers = Orderers.RAFT, members: int = 3
+) -> Iterator[FabricNetwork]:
+    """Bring a network up in `folder`, which is new, and down again."""
+    require_binaries()
+    up = networks.up(folder, members=members, orderers=orderers, port=free_first_port())
+    try:
+        yield FabricNetwork(up.network)
+    finally:
+        networks.down(folder)
+
+
+async def found_consortium(network: FabricNetwork) -> None:
+    """Found the consortium of all members and the auditor, unless that was done before."""
+    request = FoundConsortium(members=sorted(network.members), auditors=[network.auditor])
+    async with network.contract(network.members[0]) as contract:
+        try:
+            await contract.submit("registry:FoundConsortium", request.to_bytes())
+        except EndorseError as err:
+            refusals = [Refusal.from_message(detail.message) for detail in err.details]
+            if not any(refusal and refusal.code is RefusalCode.ALREADY_EXISTS for refusal in refusals):
+                raise
