@@ -6,8 +6,8 @@ rule's status, or 500 with nothing of the inside.
 """
 
 import logging
-import time
 from collections.abc import Sequence
+from time import time
 from typing import Any, Protocol
 
 from fabric_protos.peer.chaincode_event_pb2 import ChaincodeEvent
@@ -58,7 +58,7 @@ async def _run(
 ) -> tuple[Response, tuple[str, bytes] | None]:
     """Return the response and the event; none of a refusal."""
     proposal = OpenedProposal.from_message(message)
-    require_in_time(proposal.at_s, time.time())
+    require_in_time(proposal.at_s, time())
     stub = TransactionStub(proposal, PeerLedger(exchange, capabilities))
     response = await contracts.invoke(stub, proposal.arguments)
     if response.status >= _REFUSED:
