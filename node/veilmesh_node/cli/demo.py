@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from veilmesh_network.fabric.plan import Orderers
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import JsonOption
@@ -17,6 +18,15 @@ def demo(
         ),
     ] = None,
     people: Annotated[int, typer.Option(min=1, help="How many of them, in order of name.")] = 5,
+    fabric: Annotated[
+        bool, typer.Option("--fabric", help="On real peers and orderers, from binaries on PATH.")
+    ] = False,
+    orderers: Annotated[
+        Orderers | None,
+        typer.Option(
+            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
+        ),
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep homes, ledger and logs in this new folder, to look at.")
     ] = None,
@@ -37,10 +47,13 @@ def demo(
         if not line.held:
             output.notes.print(f"   {line.happened}", markup=False)
 
+    if orderers is not None and not fabric:
+        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
     if keep is not None and keep.exists():
         raise typer.BadParameter(f"{keep} exists already; name a new folder", param_hint="--keep")
     with tempfile.TemporaryDirectory(prefix="veilmesh-demo-") as temporary:
-        consortium = Consortium(keep.resolve() if keep else Path(temporary))
+        kind = ("--fabric", "--orderers", orderers or Orderers.RAFT) if fabric else ()
+        consortium = Consortium(keep.resolve() if keep else Path(temporary), kind)
         consortium.folder.mkdir(parents=True, exist_ok=True)
         cast = people_of(photos, people) if photos else [portrait(consortium.folder / "pictures")]
         report = Report(on_line=told)

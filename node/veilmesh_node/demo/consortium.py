@@ -4,11 +4,13 @@ Everything is done by commands; only the node processes are started here, becaus
 in the foreground, as services do.
 """
 
+import random
 import secrets
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ ORGANISATIONS = ("org1", "org2", "org3")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
+
+LEDGER_PORTS = 80  # in a row: four orderers' and three members', ten each, and room
+FIRST_LEDGER_PORT, LAST_LEDGER_PORT = 20_000, 32_000  # below those that Linux gives to outgoing connections
 
 
 def node_id(organisation: str) -> str:
@@ -35,6 +40,7 @@ class Consortium:
     """The processes and folders of the demo's consortium, under one folder."""
 
     folder: Path
+    network_options: Sequence[str] = ()  # of `veilmesh network up`: which kind of ledger
     nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -49,8 +55,9 @@ class Consortium:
         return self.folder / organisation
 
     def start_ledger(self) -> dict[str, Any]:
-        """Start the embedded ledger on a free port; return what `network up` says."""
-        document: dict[str, Any] = must("network", "up", "--dir", self.network, "--port", free_port())
+        """Start the ledger on free ports; return what `network up` says."""
+        where = ("--dir", self.network, "--port", free_ports(LEDGER_PORTS))
+        document: dict[str, Any] = must("network", "up", *self.network_options, *where)
         return document
 
     def init_node(self, organisation: str, name: str, home: Path) -> None:
@@ -126,6 +133,30 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 def _passphrase_file(home: Path) -> Path:
     return home.with_suffix(".passphrase")
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` loopback TCP ports in a row that were free a moment ago.
+
+    Raises:
+        CommandFailedError: none was found.
+    """
+    starts = list(range(FIRST_LEDGER_PORT, LAST_LEDGER_PORT, count))
+    random.shuffle(starts)  # two demos at once look elsewhere
+    for start in starts:
+        if all(map(_is_free, range(start, start + count))):
+            return start
+    raise CommandFailedError(f"no {count} ports in a row are free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:
