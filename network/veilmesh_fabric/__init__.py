@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         PeersDisagreeError,
         SignatureError,
         SubmitError,
+        UnknownIssuerError,
         VerificationError,
     )
     from veilmesh_fabric.events import ChaincodeEvent
@@ -115,6 +116,7 @@ __all__ = [
     "SystemClock",
     "TlsClient",
     "TlsPair",
+    "UnknownIssuerError",
     "VerificationError",
     "VerificationReport",
     "blocks",
@@ -180,6 +182,7 @@ _EXPORTS = {
         "PeersDisagreeError",
         "SignatureError",
         "SubmitError",
+        "UnknownIssuerError",
         "VerificationError",
     ),
     "events": ("ChaincodeEvent",),

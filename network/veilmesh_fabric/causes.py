@@ -21,6 +21,7 @@ class Cause(StrEnum):
     CONTRACT = "contract"  # the chaincode itself said no; the message carries its words
     DISAGREEMENT = "disagreement"  # peers gave different answers; mostly, one is a block behind
     EXPIRED = "expired"
+    CLOCK_SKEW = "clock skew"
     UNKNOWN_ISSUER = "unknown issuer"
     TURNED_AWAY = "turned away"
     TOO_LARGE = "too large"
@@ -40,13 +41,12 @@ class Cause(StrEnum):
 
 _ADVICE = {
     Cause.EXPIRED: "the identity's certificate has expired: have it renewed, and check this machine's clock",
+    Cause.CLOCK_SKEW: "set this machine's clock, or the peer's",
     Cause.UNKNOWN_ISSUER: (
-        "the channel does not know this MSP: are `msp_id` and the MSP folder of one of its organisations?"
+        "none of the channel's authorities of this MSP has issued the certificate: do `msp_id` and the MSP "
+        "folder belong to the same organisation, and is it one of the channel's?"
     ),
-    Cause.TURNED_AWAY: (
-        "is the certificate issued by this MSP's own authority, still valid, not revoked, and of a role that "
-        "may do this?"
-    ),
+    Cause.TURNED_AWAY: ("is the certificate still valid, not revoked, and of a role that may do this?"),
     Cause.TOO_LARGE: "send less at once; the network's limit is set by its operators",
     Cause.BUSY: "the peer is at its limit (`peer.limits.concurrency`); try again later",
     Cause.DISAGREEMENT: "try again; if it stays so, the organisations run different chaincode",
@@ -55,6 +55,7 @@ _ADVICE = {
 # In lower case; the first that occurs decides.
 _WORDS: Sequence[tuple[Cause, Sequence[str]]] = (
     (Cause.EXPIRED, ("client identity expired",)),
+    (Cause.CLOCK_SKEW, ("due to incorrect timestamp",)),
     (Cause.UNKNOWN_ISSUER, ("creator org unknown",)),
     (Cause.TURNED_AWAY, ("access denied", "evaluating policy on signed data", "status=forbidden")),
     (Cause.TOO_LARGE, ("message larger than max", "exceeds maximum allowed")),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from veilmesh_fabric.errors import IdentityError
+from veilmesh_fabric.errors import IdentityError, UnknownIssuerError
 from veilmesh_fabric.signing import PublicKey
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")  # Fabric CA's extension: {"attrs": {name: value}}
@@ -221,7 +221,7 @@ class TrustStore:
         """
         chains = list(self._chains((certificate,)))
         if not chains:
-            raise IdentityError(f"{certificate} was issued by no authority of this MSP")
+            raise UnknownIssuerError(f"{certificate} was issued by no authority of this MSP")
         if len(chains) > 1:
             raise IdentityError(f"{certificate} has {len(chains)} chains to a root; an MSP allows one")
         chain = chains[0]

@@ -2,6 +2,7 @@
 
 FabricError
 ├── IdentityError           a certificate, key or MSP folder that cannot be used
+│   └── UnknownIssuerError      ... since nobody whom the channel knows has issued it
 ├── SignatureError          a signature that does not stand; says why
 ├── GatewayError            the gateway answered with an error; carries code, transaction id, per-peer details
 │   ├── EvaluateError       a query failed
@@ -40,6 +41,10 @@ class FabricError(Exception):
 
 class IdentityError(FabricError):
     """A certificate, key or MSP folder that cannot be used."""
+
+
+class UnknownIssuerError(IdentityError):
+    """A certificate of an MSP that the channel does not have, or that none of its authorities issued."""
 
 
 class SignatureError(FabricError):

@@ -32,7 +32,7 @@ from veilmesh_fabric.certificates import (
     read_certificate,
     read_revocation_list,
 )
-from veilmesh_fabric.errors import DecodeError, IdentityError
+from veilmesh_fabric.errors import DecodeError, IdentityError, UnknownIssuerError
 from veilmesh_fabric.principals import (
     CombinedPrincipal,
     IdentityPrincipal,
@@ -253,6 +253,6 @@ class MspManager:
             raise IdentityError(str(err)) from err
         msp = self._msps.get(message.mspid)
         if msp is None:
-            raise IdentityError(f"MSP {message.mspid!r} is not one of this channel's")
+            raise UnknownIssuerError(f"MSP {message.mspid!r} is not one of this channel's")
         certificate = read_certificate(message.id_bytes, f"identity of {message.mspid}")
         return msp.member(certificate)

@@ -22,9 +22,10 @@ from veilmesh_chaincode.records.enrolment import (
 )
 from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy
-from veilmesh_chaincode.records.refusals import Refusal
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_chaincode.records.registry import Node, NodeId
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
+from veilmesh_fabric.causes import Cause
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
 from veilmesh_fabric.errors import CommitStatusError, FabricError, GatewayError, SubmitError
 from veilmesh_fabric.gateway import Gateway
@@ -168,6 +169,11 @@ def failure_in(error: GatewayError) -> Refusal | LedgerError:
 
 
 def refusal_in(error: GatewayError) -> Refusal | None:
-    """Return the chaincode's own words in a gateway's error, where it carries them."""
+    """Return the chaincode's own words in a gateway's error, where it carries them.
+
+    A clock that is too far off for a peer to ask its chaincode is refused under the chaincode's code, too.
+    """
     messages = [error.message, *(detail.message for detail in error.details)]
+    if error.cause is Cause.CLOCK_SKEW:
+        return Refusal(RefusalCode.CLOCK_SKEW, messages[-1])
     return next(filter(None, map(Refusal.from_message, messages)), None)

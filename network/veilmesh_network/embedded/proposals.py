@@ -14,7 +14,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
 from veilmesh_fabric.certificates import read_certificate
-from veilmesh_fabric.errors import DecodeError, IdentityError
+from veilmesh_fabric.errors import DecodeError, IdentityError, UnknownIssuerError
 from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.proposal import transaction_id
 from veilmesh_fabric.signature_checks import SignedMessage
@@ -108,7 +108,7 @@ def check_proposal(proposal: OpenedProposal, channel: Channel, now: datetime) ->
             SignedMessage(proposal.creator, proposal.signature, proposal.signed_bytes), now
         )
     except IdentityError as err:
-        denied = f"access denied: channel [{proposal.channel}] {_creator(proposal, channel)}"
+        denied = f"access denied: channel [{proposal.channel}] {_creator(proposal, err)}"
         raise ProposalError(f"error validating proposal: {denied}: {err}") from err
     try:
         channel.require_proposer(identity)
@@ -122,16 +122,11 @@ def policy_refusal(channel: str, err: IdentityError) -> str:
     return f"Failed evaluating policy on signed data during check policy on channel [{channel}]: [{err}]"
 
 
-def _creator(proposal: OpenedProposal, channel: Channel) -> str:
+def _creator(proposal: OpenedProposal, err: IdentityError) -> str:
     """Return how Fabric calls a creator that it turns away."""
-    message = identities_pb2.SerializedIdentity()
-    try:
-        message = decode(identities_pb2.SerializedIdentity, proposal.creator, "creator")
-        read_certificate(message.id_bytes)
-    except (DecodeError, IdentityError):
+    if isinstance(err, UnknownIssuerError) or _expiry(proposal.creator) is None:
         return "creator org unknown, creator is malformed"
-    if message.mspid not in channel.config.msps:
-        return "creator org unknown, creator is malformed"
+    message = decode(identities_pb2.SerializedIdentity, proposal.creator, "creator")
     return f"creator org [{message.mspid}]"
 
 

@@ -93,6 +93,7 @@ def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
     from veilmesh_fabric import (
         BlockFilesError,
+        Cause,
         CheckpointError,
         CommitError,
         DeliverError,
@@ -103,11 +104,12 @@ def _ledger(err: Exception) -> Failure | None:
     if isinstance(err, Refusal):
         return _refusal(err)
     if isinstance(err, GatewayError):
+        away = err.cause is Cause.AWAY
         return Failure(
             ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
             f"LEDGER_{err.code.name}",
-            f"the ledger {'does not answer' if err.cause is Cause.AWAY else 'answered'}: {err}",
-            err.cause.advice,
+            f"the ledger {'does not answer' if away else 'answered'}: {err}",
+            "is the ledger up? `veilmesh network status` tells" if away else err.cause.advice,
         )
     if isinstance(err, DeliverError):
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}

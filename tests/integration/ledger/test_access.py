@@ -70,9 +70,9 @@ def _of_no_organisation(network: Network) -> SigningIdentity:
 @pytest.mark.parametrize(
     ("stranger", "cause"),
     [
-        (_foreign, Cause.TURNED_AWAY),
+        (_foreign, Cause.UNKNOWN_ISSUER),
         (_expired, Cause.EXPIRED),
-        (_of_another_organisation, Cause.TURNED_AWAY),
+        (_of_another_organisation, Cause.UNKNOWN_ISSUER),
         (_of_no_organisation, Cause.UNKNOWN_ISSUER),
     ],
 )

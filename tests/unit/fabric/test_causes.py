@@ -18,6 +18,10 @@ NOT_LAUNCHED = (
     "error in simulation: failed to execute transaction 7f3a: could not launch chaincode veilmesh_1.0:ab: "
     "connection to veilmesh_1.0:ab failed: error cannot create connection"
 )
+SKEWED = (
+    "request unauthorized due to incorrect timestamp 2026-11-21T14:01:22Z, peer time 2026-11-21T13:01:22Z, "
+    "peer.authentication.timewindow 15m0s"
+)
 PLAN = "no combination of peers can be derived which satisfy the endorsement policy: "
 EVALUATE = "evaluate call to endorser returned error: "
 ENDORSE = "failed to endorse transaction, see attached details for more info"

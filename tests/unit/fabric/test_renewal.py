@@ -121,8 +121,8 @@ def test_a_tls_pair_that_does_not_fit_is_named(tmp_path: Path) -> None:
 def test_a_tls_certificate_out_of_its_time_is_named(tmp_path: Path) -> None:
     with pytest.raises(IdentityError, match="expired on"):
         TlsPair.read(*write_tls(tmp_path, lasts=-timedelta(days=1)))
+    (tmp_path / "roots.pem").write_bytes(b"none")
     with pytest.raises(IdentityError, match="readable PEM"):
-        (tmp_path / "roots.pem").write_bytes(b"none")
         TlsClient.in_files(tmp_path / "roots.pem")
 
 
