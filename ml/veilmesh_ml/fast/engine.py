@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import Device, align_all, check_chips
-from veilmesh_ml.face import Box, Face
+from veilmesh_ml.dlib_engine import DlibEngine
+from veilmesh_ml.engine import Device, check_chips
+from veilmesh_ml.face import Face
 from veilmesh_ml.face_finder import (
     CONFIDENCE_FLOOR,
     CONFIDENCE_FLOOR_DOUBLED,
@@ -32,7 +33,6 @@ from veilmesh_ml.face_finder import (
     MAX_PIXELS_DOUBLED,
     SAME_FACE_OVERLAP,
     TURNS_DEGREES,
-    FaceFinder,
     surest_first,
     without_doubles,
 )
@@ -40,24 +40,22 @@ from veilmesh_ml.fast.mmod import Detection
 from veilmesh_ml.fast.networks import load_networks
 from veilmesh_ml.fast.tiling import tiling
 from veilmesh_ml.image import RgbImage
-from veilmesh_ml.model_files import ENCODER, LANDMARKS_68, MMOD
+from veilmesh_ml.model_files import MMOD
 
 CONFIDENCE_FLOOR_TURNED = 0.5  # at 0.25 HOG sees a face in a chin of LFW, turned
 MAX_PIXELS_MMOD = 12_000_000  # tiled, such a picture takes 350 MB
 BATCH = 32  # chips; more gain nothing and cost memory
 
 
-class FastEngine:
+class FastEngine(DlibEngine):
     """dlib's networks on onnxruntime or torch, behind the `Engine` protocol."""
 
     name = "fast"
-    model_digest = ENCODER.sha256
-    landmarks_digest = LANDMARKS_68.sha256
     detector = f"{DETECTOR}+mmod-{MMOD.sha256[:8]}"
 
     def __init__(self, *, device: Device = "auto", threads: int | None = None) -> None:
         """Load the models; see `load_engine`."""
-        self._finder = FaceFinder()
+        super().__init__()
         self._networks = load_networks(device, threads)
 
     def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
@@ -66,22 +64,6 @@ class FastEngine:
             return surest_first(self._first_found(image))
         found = self._finder.detect(image, thorough=True)
         return surest_first(without_doubles([*found, *self._look_by_mmod(image, besides=found)]))
-
-    def face_in(self, image: RgbImage, box: Box) -> Face:
-        """Return the face that somebody marked, with the landmarks found in there; its confidence is 0.
-
-        Raises:
-            RegionError: the box is empty, or reaches out of the picture.
-        """
-        return self._finder.face_in(image, box)
-
-    def align(self, image: RgbImage, face: Face) -> RgbImage:
-        """Cut the face out, turned upright: uint8 (150, 150, 3) RGB, black outside the picture."""
-        return self._finder.align(image, face)
-
-    def encode(self, image: RgbImage, faces: list[Face]) -> Features:
-        """Return float64 (n, 128), in the faces' order."""
-        return self.encode_chips(align_all(self.align, image, faces))
 
     def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
         """Return float64 (n, 128), in the chips' order, computed in batches of `BATCH`."""
