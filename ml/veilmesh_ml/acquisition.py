@@ -4,23 +4,28 @@ Several threads decode, detect and align, a batch of pictures ahead of the one a
 are encoded together. Results come in the pictures' order.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import CHIP_PX, Engine, align_all
+from veilmesh_ml.engine import Engine, align_all
 from veilmesh_ml.errors import ImageError
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import read_image
 from veilmesh_ml.threads import default_threads
 
 BATCH = 32  # pictures
+
+Chips: TypeAlias = NDArray[np.uint8]  # (n, 150, 150, 3)
+Item = TypeVar("Item")
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,14 +45,6 @@ class Acquired:
     error: ImageError | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    source: Path
-    faces: list[Face]
-    chips: NDArray[np.uint8]
-    error: ImageError | None = None
-
-
 def acquire_all(
     engine: Engine, sources: Iterable[Path], *, thorough: bool = False, threads: int | None = None
 ) -> Iterator[Acquired]:
@@ -59,26 +56,51 @@ def acquire_all(
         thorough: as in `Engine.detect`.
         threads: how many pictures are looked at at once; by default `default_threads`.
     """
-    remaining = iter(sources)
+
+    def look(source: Path) -> tuple[_Seen, Chips]:
+        try:
+            image = read_image(source)
+        except ImageError as err:
+            return _Seen(source, [], err), align_all(engine.align, np.empty((0, 0, 3), np.uint8), [])
+        faces = engine.detect(image, thorough=thorough)
+        return _Seen(source, faces, None), align_all(engine.align, image, faces)
+
+    for batch in look_in_batches(engine, sources, look, threads):
+        for seen, features in batch:
+            yield Acquired(seen.source, seen.faces, features, seen.error)
+
+
+def look_in_batches(
+    engine: Engine,
+    items: Iterable[Item],
+    look: Callable[[Item], tuple[Seen, Chips]],
+    threads: int | None = None,
+) -> Iterator[list[tuple[Seen, Features]]]:
+    """Yield what was seen of items, `BATCH` at a time and in their order, with the features of the chips.
+
+    Args:
+        engine: encodes.
+        items: taken in the caller's thread, as they are needed.
+        look: returns what it saw, and chips, uint8 (n, 150, 150, 3), n may be 0. Called in several threads.
+        threads: how many items are looked at at once; by default `default_threads`.
+    """
+    remaining = iter(items)
     with ThreadPoolExecutor(threads or default_threads(), thread_name_prefix="pictures") as pool:
-        ahead = [pool.submit(_see, engine, source, thorough) for source in islice(remaining, BATCH)]
+        ahead = [pool.submit(look, item) for item in islice(remaining, BATCH)]
         while ahead:
-            seen = [future.result() for future in ahead]
-            ahead = [pool.submit(_see, engine, source, thorough) for source in islice(remaining, BATCH)]
-            yield from _encoded(engine, seen)
+            looked = [future.result() for future in ahead]
+            ahead = [pool.submit(look, item) for item in islice(remaining, BATCH)]
+            yield _encoded(engine, looked)
 
 
-def _see(engine: Engine, source: Path, thorough: bool) -> _Seen:
-    try:
-        image = read_image(source)
-    except ImageError as err:
-        return _Seen(source, [], np.empty((0, CHIP_PX, CHIP_PX, 3), np.uint8), err)
-    faces = engine.detect(image, thorough=thorough)
-    return _Seen(source, faces, align_all(engine.align, image, faces))
+class _Seen(NamedTuple):
+    source: Path
+    faces: list[Face]
+    error: ImageError | None
 
 
-def _encoded(engine: Engine, seen: list[_Seen]) -> Iterator[Acquired]:
-    features = engine.encode_chips(np.concatenate([each.chips for each in seen]))
-    ends = np.cumsum([len(each.faces) for each in seen])
-    for each, rows in zip(seen, np.split(features, ends[:-1]), strict=True):
-        yield Acquired(each.source, each.faces, rows, each.error)
+def _encoded(engine: Engine, looked: list[tuple[Seen, Chips]]) -> list[tuple[Seen, Features]]:
+    features = engine.encode_chips(np.concatenate([chips for _, chips in looked]))
+    ends = np.cumsum([len(chips) for _, chips in looked])
+    rows = np.split(features, ends[:-1])
+    return [(seen, of_these) for (seen, _), of_these in zip(looked, rows, strict=True)]

@@ -7,14 +7,16 @@ thoroughly, and where that finds none either, the photo is a failure to acquire.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from veilmesh_ml.acquisition import Chips, look_in_batches
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import Engine
+from veilmesh_ml.engine import CHIP_PX, Engine
 from veilmesh_ml.errors import ImageError
 from veilmesh_ml.face import Face
 from veilmesh_ml.face_measures import measure_face
@@ -22,7 +24,6 @@ from veilmesh_ml.image import RgbImage, read_file, read_image
 from veilmesh_ml.quality import assess_for_enrolment, check_face, score_face
 
 CENTRED_WITHIN = 0.25  # of the photo's shorter side, from the middle of the photo to the middle of the face
-BATCH = 32
 VERSION = 2  # of everything here, in `quality` and in how engines look, that a kept sample depends on
 
 
@@ -72,41 +73,46 @@ def acquire(
         on_progress: called with the number of photos done.
     """
     found: dict[Path, Sample] = {}
-    for start in range(0, len(photos), BATCH):
-        found.update(_batch(engine, photos[start : start + BATCH], kept))
+
+    def not_kept() -> Iterator[_Photo]:
+        for path in photos:
+            try:
+                photo = _Photo(path, read_file(path))
+            except ImageError as err:
+                found[path] = _unreadable(err)
+                continue
+            earlier = kept.find(photo.sha256)
+            if earlier is None:
+                yield photo
+            else:
+                found[path] = earlier
+
+    for batch in look_in_batches(engine, not_kept(), partial(_look, engine)):
+        made = [(photo, _with_features(sample, features)) for (photo, sample), features in batch]
+        kept.add({photo.sha256: sample for photo, sample in made})
+        found.update((photo.path, sample) for photo, sample in made)
         on_progress(len(found))
+    on_progress(len(photos))
     return {path: found[path] for path in photos}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Looked:
-    """A photo that was searched for its face: what is known without the encoder, and the face's chip."""
-
+class _Photo:
     path: Path
-    photo_sha256: str
-    sample: Sample
-    chip: RgbImage | None
+    content: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
 
 
-def _batch(engine: Engine, paths: Sequence[Path], kept: Kept) -> Iterator[tuple[Path, Sample]]:
-    looked: list[_Looked] = []
-    for path in paths:
-        try:
-            content = read_file(path)
-            photo_sha256 = sha256(content).hexdigest()
-            earlier = kept.find(photo_sha256)
-            if earlier is None:
-                looked.append(_look(engine, path, photo_sha256, read_image(content)))
-        except ImageError as err:
-            earlier = Sample(None, None, 0, str(err), {}, (str(err),))
-        if earlier is not None:
-            yield path, earlier
-    encoded = _encoded(engine, looked)
-    kept.add({photo.photo_sha256: sample for photo, sample in zip(looked, encoded, strict=True)})
-    yield from zip((photo.path for photo in looked), encoded, strict=True)
-
-
-def _look(engine: Engine, path: Path, photo_sha256: str, image: RgbImage) -> _Looked:
+def _look(engine: Engine, photo: _Photo) -> tuple[tuple[_Photo, Sample], Chips]:
+    """Return what is known of a photo without the encoder, and its face's chip and that mirrored, or none."""
+    nothing = np.empty((0, CHIP_PX, CHIP_PX, 3), np.uint8)
+    try:
+        image = read_image(photo.content)
+    except ImageError as err:
+        return (photo, _unreadable(err)), nothing
     faces = engine.detect(image)
     face = centred(faces, image)
     if face is None:
@@ -115,11 +121,21 @@ def _look(engine: Engine, path: Path, photo_sha256: str, image: RgbImage) -> _Lo
     if face is None:
         failure = "no face in the middle of the photo" if faces else "no face was found"
         refusals = assess_for_enrolment(image, faces).reasons
-        return _Looked(path, photo_sha256, Sample(None, None, len(faces), failure, {}, refusals), None)
+        return (photo, Sample(None, None, len(faces), failure, {}, refusals)), nothing
     measured = measure_face(image, face)
     report = check_face(measured) if len(faces) == 1 else assess_for_enrolment(image, faces)
     sample = Sample(None, None, len(faces), "", score_face(measured).scores, report.reasons)
-    return _Looked(path, photo_sha256, sample, engine.align(image, face))
+    chip = engine.align(image, face)
+    return (photo, sample), np.stack([chip, chip[:, ::-1]])
+
+
+def _unreadable(err: ImageError) -> Sample:
+    return Sample(None, None, 0, str(err), {}, (str(err),))
+
+
+def _with_features(sample: Sample, features: Features) -> Sample:
+    """Enter the features of chip and mirrored chip, where there are any."""
+    return replace(sample, features=features[0], mirrored=features[1]) if len(features) else sample
 
 
 def centred(faces: Sequence[Face], image: RgbImage) -> Face | None:
@@ -133,19 +149,3 @@ def centred(faces: Sequence[Face], image: RgbImage) -> Face | None:
     nearest = min(faces, key=distance, default=None)
     within = CENTRED_WITHIN * min(height, width)
     return nearest if nearest is not None and distance(nearest) <= within else None
-
-
-def _encoded(engine: Engine, looked: Sequence[_Looked]) -> list[Sample]:
-    """Return the samples, those with a chip with their features."""
-    chips = [photo.chip for photo in looked if photo.chip is not None]
-    if not chips:
-        return [photo.sample for photo in looked]
-    upright = np.stack(chips)
-    pairs = zip(engine.encode_chips(upright), engine.encode_chips(upright[:, :, ::-1]), strict=True)
-    return [
-        photo.sample if photo.chip is None else _with_features(photo.sample, *next(pairs)) for photo in looked
-    ]
-
-
-def _with_features(sample: Sample, features: Features, mirrored: Features) -> Sample:
-    return replace(sample, features=features, mirrored=mirrored)

@@ -79,7 +79,7 @@ def test_every_photo_gives_features_or_a_reason(engine: "Engine", folder: list[P
         found = acquire(engine, folder, cache, told.append)
         again = acquire(engine, folder, cache, told.append)
     assert list(found) == folder
-    assert told == [4, 4]
+    assert set(told) == {4}
     assert [bool(sample.failure) for sample in found.values()] == [False, True, True, True]
     reasons = [sample.failure for sample in found.values()]
     assert reasons[1:3] == ["no face in the middle of the photo", "no face was found"]
