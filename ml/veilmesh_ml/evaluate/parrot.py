@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh  # type: ignore[import-untyped]  # scipy has no annotations
+from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest  # type: ignore[import-untyped]  # scipy has no annotations
+from scipy.stats import binomtest
 
 Scores: TypeAlias = NDArray[np.floating]  # (n,), dissimilarities; infinity where there was nothing to compare
 
