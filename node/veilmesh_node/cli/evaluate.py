@@ -5,7 +5,7 @@ go on after a stop.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Measure recognition and anonymizers on photos.")
 
+ReportFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes.")
+]
+
+
+def _data(help_text: str) -> Any:
+    """Return the option that names the photos."""
+    return typer.Option("--data", exists=True, file_okay=False, help=help_text)
+
 
 @app.callback()
 def evaluate() -> None:
@@ -26,19 +35,8 @@ def evaluate() -> None:
 
 @app.command()
 def verification(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            exists=True,
-            file_okay=False,
-            help="A folder like LFW's: pairs.txt and NAME/NAME_0001.jpg.",
-        ),
-    ],
-    report_folder: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
-    ] = Path("evaluation"),
+    data: Annotated[Path, _data("A folder like LFW's: pairs.txt and NAME/NAME_0001.jpg.")],
+    report_folder: ReportFolder = Path("evaluation"),
     fmr: Annotated[
         float,
         typer.Option(min=1e-6, max=0.5, help="False match rate that the policy's threshold is set for."),
@@ -74,18 +72,9 @@ def verification(
 @app.command()
 def anonymizers(
     data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            exists=True,
-            file_okay=False,
-            help="A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg.",
-        ),
+        Path, _data("A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg.")
     ],
-    report_folder: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
-    ] = Path("evaluation"),
+    report_folder: ReportFolder = Path("evaluation"),
     methods: Annotated[
         str | None,
         typer.Option(
@@ -134,19 +123,8 @@ def anonymizers(
 
 @app.command()
 def permutation(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            exists=True,
-            file_okay=False,
-            help="A folder with lfw/NAME/*.jpg, orl/NAME/*.pgm, or both.",
-        ),
-    ],
-    report_folder: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes."),
-    ] = Path("evaluation"),
+    data: Annotated[Path, _data("A folder with lfw/NAME/*.jpg, orl/NAME/*.pgm, or both.")],
+    report_folder: ReportFolder = Path("evaluation"),
     photos: Annotated[int, typer.Option(min=4, help="Photos of each collection, evenly chosen.")] = 400,
     as_json: JsonOption = False,
 ) -> None:
