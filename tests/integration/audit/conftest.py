@@ -44,10 +44,14 @@ def chain(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Sequenc
 
 @pytest.fixture
 def home(network: Network, tmp_path: Path) -> Path:
-    """The auditor's folder."""
+    return auditor_home(network, tmp_path)
+
+
+def auditor_home(network: Network, folder: Path) -> Path:
+    """Write the auditor's client folder into `folder`, and return it."""
     auditor = network.auditors[0]
-    write_client_home(network, auditor, auditor.identity(AUDITOR), tmp_path / "auditor")
-    return tmp_path / "auditor"
+    write_client_home(network, auditor, auditor.identity(AUDITOR), folder / "auditor")
+    return folder / "auditor"
 
 
 @pytest.fixture
