@@ -5,6 +5,7 @@ Python's own TLS, whose verdicts have names; nothing is sent over the connection
 """
 
 import asyncio
+import errno
 import os
 import ssl
 
@@ -29,12 +30,12 @@ async def probe(address: str, server_name: str | None, tls: TlsClient) -> str:
         return await _verdict(err, address, name)
     except ssl.SSLError as err:
         return f"the TLS handshake failed: {err.reason or err}{_client_advice(tls)}"
+    except ConnectionResetError:
+        return f"it closes the connection{_client_advice(tls)}"
     except TimeoutError:
         return f"it does not answer within {PROBE_WITHIN_S:.0f} s"
-    except ConnectionError as err:
-        return f"{os.strerror(err.errno) if err.errno else err}"
     except OSError as err:
-        return str(err)
+        return os.strerror(err.errno) if err.errno and err.errno > 0 else str(err)
     return ""
 
 
@@ -49,7 +50,7 @@ async def _handshake(address: str, name: str, context: ssl.SSLContext) -> bytes:
             # One that wants a certificate of ours says so only after our part of the handshake; one that is
             # content begins HTTP/2.
             if context.verify_mode is ssl.CERT_REQUIRED and not await reader.read(1):
-                raise ssl.SSLError(0, "the server closed the connection")
+                raise ConnectionResetError(errno.ECONNRESET, "")
             shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             return shown
         finally:
