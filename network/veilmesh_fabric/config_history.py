@@ -16,16 +16,12 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import grpc.aio
 
 from veilmesh_fabric.block import Block, decode_block
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.config_update import next_config
-from veilmesh_fabric.deliver import BlockPosition, blocks
 from veilmesh_fabric.errors import DecodeError, DeliverError, VerificationError
-from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.rules import Rule
 
 
@@ -56,27 +52,25 @@ class ConfigInForce:
         return ConfigInForce(config, block.number, at, max(self.height, block.number + 1))
 
 
-async def config_in_force(
-    channel: grpc.aio.Channel, identity: SigningIdentity, channel_name: str, *, anchor: bytes
-) -> ConfigInForce:
+async def config_in_force(gateway: Gateway, channel_name: str, *, anchor: bytes) -> ConfigInForce:
     """Ask a peer for the configuration in force, and check it.
 
     Args:
-        channel: to the peer.
-        identity: one of the channel's readers.
+        gateway: the peer's, used as one of the channel's readers.
         channel_name: the channel.
         anchor: its serialized block 0, which is trusted.
 
     Raises:
-        DeliverError: as `blocks`.
+        DeliverError: as `Gateway.blocks`.
         VerificationError: the peer's configurations do not follow from block 0.
     """
-    newest = await _block(channel, identity, channel_name, "newest")
+    height = await gateway.height(channel_name)
+    newest = await _block(gateway, channel_name, height - 1)
     config_blocks: list[Block] = []
     last_config = newest.metadata.last_config if newest.number else 0
     while last_config:
-        config_blocks.append(await _block(channel, identity, channel_name, last_config))
-        before = await _block(channel, identity, channel_name, last_config - 1)
+        config_blocks.append(await _block(gateway, channel_name, last_config))
+        before = await _block(gateway, channel_name, last_config - 1)
         if not before.metadata.last_config < last_config:
             raise VerificationError(
                 f"block {before.number} names config block {before.metadata.last_config}",
@@ -84,7 +78,7 @@ async def config_in_force(
                 block_number=before.number,
             )
         last_config = before.metadata.last_config
-    return _followed(anchor, config_blocks[::-1], height=newest.number + 1)
+    return _followed(anchor, config_blocks[::-1], height=height)
 
 
 def _followed(anchor: bytes, config_blocks: Sequence[Block], *, height: int) -> ConfigInForce:
@@ -98,11 +92,8 @@ def _followed(anchor: bytes, config_blocks: Sequence[Block], *, height: int) -> 
     return in_force
 
 
-async def _block(
-    channel: grpc.aio.Channel, identity: SigningIdentity, channel_name: str, number: BlockPosition
-) -> Block:
-    stream: Any = blocks(channel, identity, channel_name, start=number, stop=number, wait=False)
-    async with aclosing(stream):
+async def _block(gateway: Gateway, channel_name: str, number: int) -> Block:
+    async with aclosing(gateway.blocks(channel_name, start=number, stop=number)) as stream:
         async for message in stream:
             return decode_block(message.SerializeToString(deterministic=True))
     raise DeliverError(f"block {number} of {channel_name} was not delivered", status="NOT_FOUND")

@@ -12,16 +12,14 @@ import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import grpc.aio
 from fabric_protos.common import configtx_pb2
 
 from veilmesh_fabric.block import Block, decode_block
 from veilmesh_fabric.config_history import ConfigInForce
 from veilmesh_fabric.config_request import ConfigUpdateRequest
 from veilmesh_fabric.config_update import consents
-from veilmesh_fabric.deliver import blocks
 from veilmesh_fabric.errors import (
     BroadcastError,
     ConfigOvertakenError,
@@ -29,7 +27,7 @@ from veilmesh_fabric.errors import (
     ConsentError,
     VerificationError,
 )
-from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.ordering import OrdererEndpoint, broadcast
 from veilmesh_fabric.wire import decode
 
@@ -62,8 +60,7 @@ async def submit_config_update(
     request: ConfigUpdateRequest,
     current: ConfigInForce,
     *,
-    sender: SigningIdentity,
-    peer: grpc.aio.Channel,
+    gateway: Gateway,
     orderers: Sequence[OrdererEndpoint],
     timeout_s: float = 60.0,
 ) -> ConfigInForce:
@@ -72,8 +69,7 @@ async def submit_config_update(
     Args:
         request: with all the signatures that it needs.
         current: what it is based on.
-        sender: sends it, and reads the peer's blocks; may write to the channel.
-        peer: a channel to a peer.
+        gateway: a peer's, used as one who may write to the channel and sends the update.
         orderers: of the channel, as `orderer_endpoints` lists them; tried in this order.
         timeout_s: how long the update may take to come into force.
 
@@ -86,14 +82,14 @@ async def submit_config_update(
     """
     require_consent(request, current)
     try:
-        await broadcast(orderers, request.envelope(sender, datetime.now(UTC)))
+        await broadcast(orderers, request.envelope(gateway.identity, datetime.now(UTC)))
     except BroadcastError as err:
         if not _OTHER_VERSION.search(err.info):
             _raise_refusal(err)
         # Which update came first? Perhaps this very one, by an orderer whose answer was lost.
     try:
         async with asyncio.timeout(timeout_s):
-            return await _in_force(request, current, sender, peer)
+            return await _in_force(request, current, gateway)
     except TimeoutError:
         raise ConfigUpdateError(
             f"the ordering service took the update, but it is in no block after {timeout_s:.0f} s"
@@ -109,11 +105,8 @@ def _raise_refusal(err: BroadcastError) -> NoReturn:
     raise ConfigUpdateError(f"the ordering service refused the update: {err}") from err
 
 
-async def _in_force(
-    request: ConfigUpdateRequest, current: ConfigInForce, sender: SigningIdentity, peer: grpc.aio.Channel
-) -> ConfigInForce:
-    stream: Any = blocks(peer, sender, request.channel_id, start=current.height)
-    async with aclosing(stream):
+async def _in_force(request: ConfigUpdateRequest, current: ConfigInForce, gateway: Gateway) -> ConfigInForce:
+    async with aclosing(gateway.blocks(request.channel_id, start=current.height)) as stream:
         async for message in stream:
             block = decode_block(message.SerializeToString(deterministic=True))
             if not block.is_config:

@@ -7,7 +7,8 @@ submit, wait until every peer has it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from veilmesh_fabric.config_request import ConfigUpdateRequest
 from veilmesh_fabric.config_submission import submit_config_update
 from veilmesh_fabric.config_update import consents
 from veilmesh_fabric.connection import connect
-from veilmesh_fabric.deliver import blocks
+from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.ordering import OrdererEndpoint, orderer_endpoints
 
@@ -49,10 +50,8 @@ class Consortium:
             VerificationError: the peer's configurations do not follow from the channel's first block.
         """
         msp_id = msp_id or self._network.members[0].msp_id
-        async with connect(self._network.gateways(msp_id)[0], self._roots) as peer:
-            return await config_in_force(
-                peer, self._admin(msp_id), self._network.channel, anchor=self._anchor
-            )
+        async with self._gateway(msp_id) as gateway:
+            return await config_in_force(gateway, self._network.channel, anchor=self._anchor)
 
     async def change(self, edit: Edit) -> ConfigInForce:
         """Bring an edit into force, and return the configuration that all peers then have.
@@ -67,12 +66,10 @@ class Consortium:
         root = edit(current.config.root)
         request = self._signed(ConfigUpdateRequest.between(current.config, root), current)
         staying = [msp_id for msp_id in members(root) if msp_id in members(current.config.root)]
-        sender = staying[0]
-        async with connect(self._network.gateways(sender)[0], self._roots) as peer:
+        async with self._gateway(staying[0]) as gateway:
             self._progress("submitting to the ordering service")
-            changed = await submit_config_update(
-                request, current, sender=self._admin(sender), peer=peer, orderers=self._orderers(current)
-            )
+            orderers = self._orderers(current)
+            changed = await submit_config_update(request, current, gateway=gateway, orderers=orderers)
         await self._until_all_have(changed, staying)
         self._progress(
             f"configuration {changed.config.sequence} is in force since block {changed.block_number}"
@@ -114,10 +111,15 @@ class Consortium:
         await asyncio.gather(*(self._until_has(msp_id, changed.block_number) for msp_id in msp_ids))
 
     async def _until_has(self, msp_id: str, number: int) -> None:
-        async with connect(self._network.gateways(msp_id)[0], self._roots) as peer:
-            stream = blocks(peer, self._admin(msp_id), self._network.channel, start=number, stop=number)
-            async for _ in stream:
+        async with self._gateway(msp_id) as gateway:
+            async for _ in gateway.blocks(self._network.channel, start=number, stop=number):
                 pass
+
+    @asynccontextmanager
+    async def _gateway(self, msp_id: str) -> AsyncIterator[Gateway]:
+        """Open the gateway of a member's own peer, used as its admin."""
+        async with connect(self._network.gateways(msp_id)[0], self._roots) as channel:
+            yield Gateway(channel, self._admin(msp_id))
 
 
 def _signed_by(request: ConfigUpdateRequest, signers: Sequence[SigningIdentity]) -> ConfigUpdateRequest:

@@ -26,6 +26,7 @@ from veilmesh_fabric import (
     DeliverError,
     EndorseError,
     EvaluateError,
+    Gateway,
     RetryPolicy,
     SubmitError,
     blocks,
@@ -73,8 +74,7 @@ async def submit(
         return await submit_config_update(
             request,
             current,
-            sender=fabric.identity(through, ADMIN),
-            peer=peer,
+            gateway=Gateway(peer, fabric.identity(through, ADMIN)),
             orderers=orderer_endpoints(current.config),
             timeout_s=30,
         )
@@ -231,8 +231,7 @@ async def test_the_next_orderer_is_asked_where_one_is_down(
         changed = await submit_config_update(
             request,
             current,
-            sender=fabric.identity("Org2MSP", ADMIN),
-            peer=peer,
+            gateway=Gateway(peer, fabric.identity("Org2MSP", ADMIN)),
             orderers=[down, *orderer_endpoints(current.config)],
         )
     assert changed.config.sequence == current.config.sequence + 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fabric_protos.common import common_pb2
-from veilmesh_fabric import SigningIdentity, blocks
+from veilmesh_fabric import Gateway, SigningIdentity, blocks
 from veilmesh_fabric.block import decode_block
 from veilmesh_fabric.channel_config import Address
 from veilmesh_fabric.config_history import ConfigInForce
@@ -65,8 +65,7 @@ class Running:
         return await submit_config_update(
             request,
             current,
-            sender=options.get("sender", self.identity("Org1MSP")),
-            peer=self.ledger.connection,
+            gateway=Gateway(self.ledger.connection, options.get("sender", self.identity("Org1MSP"))),
             orderers=options.get("orderers", self.orderers),
             timeout_s=10,
         )
