@@ -43,7 +43,9 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td {
   text-align: left; vertical-align: top; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line);
 }
-th { color: var(--dim); font-weight: 600; white-space: nowrap; }
+th { color: var(--dim); font-weight: 600; }
+td { overflow-wrap: anywhere; }
+.fixed { white-space: nowrap; overflow-wrap: normal; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr:hover td { background: var(--band); }
 code { font: .85em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -189,31 +191,38 @@ def _authentications(owners: Mapping[str, Mapping[str, Mapping[str, int]]]) -> s
 
 
 def _counts(organizations: Mapping[str, Mapping[str, Any]]) -> str:
-    heads = ["organisation", "valid", "invalid", "enrolments", "batches anchored", "receipts in them"]
-    heads += ["searches", "faces searched for", "found", "questions of auditors"]
-    rows = []
-    for msp_id, each in sorted(organizations.items()):
-        searches = list(each["searches"].values())
-        enrolments = ", ".join(
-            f"{count} {function.partition(':')[2].lower()}" for function, count in each["enrolments"].items()
-        )
-        rows.append(
+    """Return a table with a column for each organisation."""
+    msp_ids = sorted(organizations)
+    found = [organizations[msp_id] for msp_id in msp_ids]
+    searches = [list(each["searches"].values()) for each in found]
+    rows: list[list[Any]] = [
+        ["valid transactions", *(each["valid"] for each in found)],
+        ["transactions without effect", *(sum(each["invalid"].values()) for each in found)],
+        ["decisions", *(len(each["decisions"]) for each in found)],
+        *(
             [
-                msp_id,
-                each["valid"],
-                ", ".join(f"{count} {code}" for code, count in each["invalid"].items()) or 0,
-                enrolments or 0,
-                each["batches"],
-                each["receipts"],
-                *(sum(found[what] for found in searches) for what in ("searches", "faces", "matches")),
-                each["accesses"],
+                f"references: {function.partition(':')[2]}",
+                *(each["enrolments"].get(function, 0) for each in found),
             ]
-        )
-    return _table(heads, rows)
+            for function in sorted({name for each in found for name in each["enrolments"]})
+        ),
+        ["batches of releases anchored", *(each["batches"] for each in found)],
+        ["receipts in them", *(each["receipts"] for each in found)],
+        *(
+            [what, *(sum(purpose[field] for purpose in own) for own in searches)]
+            for what, field in (
+                ("searches among own references", "searches"),
+                ("faces searched for", "faces"),
+                ("faces found", "matches"),
+            )
+        ),
+        ["questions of auditors on record", *(each["accesses"] for each in found)],
+    ]
+    return _table(["", *msp_ids], rows)
 
 
 def _decisions(decisions: Sequence[Mapping[str, Any]]) -> str:
-    rows = [[*_place(each), each["function"], each["subject"], each["outcome"]] for each in decisions]
+    rows = [[*_place(each), _fixed(each["function"]), each["subject"], each["outcome"]] for each in decisions]
     return _table([*_PLACE, "function", "on what", "outcome"], rows)
 
 
@@ -230,7 +239,7 @@ _PLACE = ("block", "time", "transaction")
 
 
 def _place(entry: Mapping[str, Any]) -> tuple[int, str, str]:
-    return entry["block"], entry["time"], _code(entry["transaction"][:12])
+    return entry["block"], _fixed(entry["time"]), _code(entry["transaction"][:12], fixed=True)
 
 
 def _section(title: str, content: str) -> str:
@@ -260,5 +269,10 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, _Markup) else escape(str(value))
 
 
-def _code(text: str) -> _Markup:
-    return _Markup(f"<code>{escape(text)}</code>")
+def _fixed(text: str) -> _Markup:
+    return _Markup(f'<span class="fixed">{escape(text)}</span>')
+
+
+def _code(text: str, *, fixed: bool = False) -> _Markup:
+    style = ' class="fixed"' if fixed else ""
+    return _Markup(f"<code{style}>{escape(text)}</code>")

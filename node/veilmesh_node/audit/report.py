@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from veilmesh_fabric.errors import PeersDisagreeError, VerificationError
 from veilmesh_fabric.identity import SigningIdentity
+from veilmesh_fabric.rules import Rule
 from veilmesh_fabric.verification_report import VerificationReport
 
 from veilmesh_node.audit.chronicle import Chronicle
@@ -72,7 +73,7 @@ def verified(audit: Audit) -> dict[str, Any]:
         "codes": dict(codes),
         "types": {f"{kind} {code}": count for (kind, code), count in report.transactions.items()},
         "signatures": report.signatures,
-        "checks": {rule.value: count for rule, count in report.checks.items()},
+        "checks": _checks(audit),
         "commit_hashes": report.has_commit_hashes,
         "organizations": sorted(report.organizations),
         "taken_on_trust": list(report.taken_on_trust),
@@ -94,6 +95,13 @@ def blamed(violation: VerificationError, sources: Sequence[Source]) -> Mapping[s
     if isinstance(violation, PeersDisagreeError):
         return violation.blamed
     return {source.name: f"{violation.message} [{violation.rule}]" for source in sources}
+
+
+def _checks(audit: Audit) -> dict[str, int]:
+    checks = {rule.value: count for rule, count in audit.verification.checks.items()}
+    if len(audit.sources) > 1:
+        checks[Rule.PEERS_AGREE.value] = audit.verification.blocks - audit.verified_before
+    return checks
 
 
 def _violation(violation: VerificationError, sources: Sequence[Source]) -> dict[str, Any]:

@@ -130,6 +130,7 @@ def test_peers_that_agree(chain: Chain, home: Path, serve: Serve) -> None:
     assert answer.exit_code is ExitCode.OK
     assert answer.document["blocks"] == len(chain)
     assert answer.document["commit_hashes"]
+    assert answer.document["checks"]["peers-agree"] == len(chain)
     assert answer.document["codes"]["MVCC_READ_CONFLICT"] == 1
     assert [peer["organization"] for peer in answer.document["peers"]] == ["Org1MSP", "Org2MSP", "Org3MSP"]
     assert {peer["height"] for peer in answer.document["peers"]} == {len(chain)}
@@ -205,6 +206,8 @@ class TestCheckpoint:
         assert (after.document["verified_before"], after.document["blocks"]) == (8, len(chain))
         assert [peer.starts for peer in peers] == [[7], [7]]
         whole = verify(home, *peers)
+        assert after.document["checks"].pop("peers-agree") == len(chain) - 8
+        assert whole.document["checks"].pop("peers-agree") == len(chain)
         for counted in ("codes", "checks", "signatures", "last_header_hash", "organizations"):
             assert after.document[counted] == whole.document[counted]
 
