@@ -141,9 +141,19 @@ class CertificateAuthority:
         return KeyPair(_sign_low_s(_with_attributes(builder, attributes), self.root.key), key)
 
     def revoke(
-        self, certificates: Sequence[x509.Certificate], *, at: datetime | None = None
+        self,
+        certificates: Sequence[x509.Certificate],
+        *,
+        besides: x509.CertificateRevocationList | None = None,
+        at: datetime | None = None,
     ) -> x509.CertificateRevocationList:
-        """Return a revocation list naming `certificates`, valid for ten years."""
+        """Return a revocation list valid for ten years.
+
+        Args:
+            certificates: what it names,
+            besides: and what this one names already.
+            at: since when; now when not given.
+        """
         now = at or datetime.now(UTC).replace(microsecond=0)
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -153,12 +163,10 @@ class CertificateAuthority:
             .add_extension(self._authority_key_identifier(), critical=False)
             .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
         )
-        for certificate in certificates:
+        named = {entry.serial_number: entry.revocation_date_utc for entry in besides or ()}
+        for serial_number, since in ({each.serial_number: now for each in certificates} | named).items():
             builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(certificate.serial_number)
-                .revocation_date(now)
-                .build()
+                x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(since).build()
             )
         while True:
             revocation_list = builder.sign(self.root.key, hashes.SHA256())

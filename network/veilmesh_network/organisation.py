@@ -172,15 +172,20 @@ class Organisation:
         )
 
     def revoke(self, names: Sequence[str], *, at: datetime | None = None) -> Path:
-        """Write a revocation list for the identities `names` into the MSP definition; return its path.
+        """Add the identities `names` to the revocation list in the MSP definition; return the list's path.
 
         Channels learn of it by a config update, or at their founding.
+
+        Raises:
+            NetworkError: there is no identity of one of these names.
         """
         certificates = [
             x509.load_pem_x509_certificate(self.identity(name).certificate.read_bytes()) for name in names
         ]
         path = self.dir / "msp" / "crls" / "crl.pem"
-        _write(path, self.signing.revoke(certificates, at=at).public_bytes(serialization.Encoding.PEM))
+        earlier = x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else None
+        revoked = self.signing.revoke(certificates, besides=earlier, at=at)
+        _write(path, revoked.public_bytes(serialization.Encoding.PEM))
         return path
 
     def definition(self) -> msp_config_pb2.MSPConfig:

@@ -51,6 +51,15 @@ def test_whom_it_revoked_is_refused(organisation: Organisation) -> None:
         manager.identity(gone.creator, datetime.now(UTC))
 
 
+def test_who_was_revoked_before_stays_so(organisation: Organisation) -> None:
+    gone = [_signer(organisation.issue(name, role=NodeRole.CLIENT)) for name in ("first", "second")]
+    for name in ("first", "second", "second"):
+        organisation.revoke([name])
+    for signer in gone:
+        with pytest.raises(IdentityError, match="revoked"):
+            _manager(organisation).identity(signer.creator, datetime.now(UTC))
+
+
 def test_files_with_keys_are_the_owners_alone(organisation: Organisation) -> None:
     organisation.issue("peer0", role=NodeRole.PEER, tls_hosts=["peer0"])
     secret = {
