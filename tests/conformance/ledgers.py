@@ -1,0 +1,47 @@
+"""The two ledgers that the tests of this folder compare, both as `Ledger` shows them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from veilmesh_fabric import connect, verify_blocks
+from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.ordering import orderer_endpoints
+from veilmesh_network.network import CHAINCODE, Network
+
+from tests.conformance.chaincodes import CHAINCODES, LIAR, chaincode_of
+from tests.fabric_network import FabricNetwork
+from tests.integration.ledger.ledger import Ledger, clients, embedded_with
+
+
+@asynccontextmanager
+async def embedded_ledger(network: Network, file: Path) -> AsyncIterator[Ledger]:
+    """Run the embedded ledger with the consortium's and the tests' chaincodes; at the end its chain must hold."""
+    names = (CHAINCODE, *CHAINCODES)
+    honest = {name: chaincode_of(name, "") for name in names}
+    liars = {**honest, **{name: chaincode_of(name, LIAR) for name in ("split",)}}
+    async with embedded_with(network, file, honest, {LIAR: liars}) as ledger:
+        yield ledger
+        require_verified(await ledger.chain(), ledger.genesis)
+
+
+@asynccontextmanager
+async def fabric_ledger(fabric: FabricNetwork) -> AsyncIterator[Ledger]:
+    """Reach a real network through the peer of Org1, whoever asks: what it has committed, it knows at once."""
+    address = fabric.network.gateways("Org1MSP")[0]
+    async with connect(address, fabric.tls_roots) as connection:
+        yield Ledger(
+            address,
+            fabric.tls_roots,
+            fabric.genesis,
+            clients(fabric.network),
+            connection,
+            orderer_endpoints(ChannelConfig.from_block(fabric.genesis)),
+        )
+
+
+def require_verified(chain: Sequence[bytes], genesis: bytes) -> None:
+    report = verify_blocks(chain, anchor=genesis)
+    if report.violation is not None:
+        raise report.violation
+    assert report.blocks == len(chain)
