@@ -92,11 +92,13 @@ class PortPlan:
             AddressInUseError: one is taken; names it, and what it is for.
             NetworkError: there are not that many ports above the first one.
         """
-        for port, purpose in self.uses(orderers, members):
-            if port > _HIGHEST_PORT:
-                raise NetworkError(
-                    f"port {port} for {purpose} is beyond {_HIGHEST_PORT}: choose a lower --port"
-                )
+        uses = list(self.uses(orderers, members))
+        highest, purpose = max(uses)
+        if highest > _HIGHEST_PORT:
+            raise NetworkError(
+                f"port {highest} for {purpose} is beyond {_HIGHEST_PORT}: choose a lower --port"
+            )
+        for port, purpose in uses:
             with contextlib.closing(socket.socket()) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
