@@ -54,17 +54,6 @@ class LedgerProcess:
         except FileNotFoundError:
             return None
 
-    def cpu_s(self) -> float:
-        """Return how many seconds of CPU the process has used so far, all its threads together.
-
-        Raises:
-            NetworkError: there is none.
-        """
-        pid = self.pid()
-        if pid is None:
-            raise NetworkError(f"no ledger runs in {self.folder}")
-        return time.clock_gettime(_cpu_clock_of(pid))
-
     def start(
         self,
         module: str,
@@ -162,11 +151,6 @@ def _lock_holder(file: IO[str]) -> int | None:
     answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
     kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
     return None if kind == fcntl.F_UNLCK else int(pid)
-
-
-def _cpu_clock_of(pid: int) -> int:
-    """Return what clock_getcpuclockid(3) gives: Linux `include/linux/posix-timers_types.h`."""
-    return ~pid << 3 | 2  # CPUCLOCK_SCHED
 
 
 def report_to(descriptor: int | None, report: Mapping[str, object]) -> None:

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from veilmesh_network.fabric.plan import Orderers
 
 from veilmesh_node.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from veilmesh_ml.bench_faces import FacesReport
+    from veilmesh_network.bench import BenchResult
 
 app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 
@@ -17,19 +19,37 @@ GALLERIES = (10_000, 100_000, 1_000_000)  # references
 
 
 @app.command()
-def ledger(as_json: JsonOption = False) -> None:
-    """How many submits and evaluates a second the embedded ledger does, and how long a lone submit takes."""
+def ledger(
+    fabric: Annotated[
+        bool, typer.Option("--fabric", help="Real peers and orderers, from binaries on PATH.")
+    ] = False,
+    orderers: Annotated[
+        Orderers | None,
+        typer.Option(
+            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many changes and queries a second a ledger does, and how long each takes, at 1 to 400 clients."""
     import asyncio
     from dataclasses import asdict
 
     from veilmesh_network.bench import bench_ledger
 
     from veilmesh_node.cli import output
+    from veilmesh_node.demo.consortium import LEDGER_PORTS, free_ports
 
+    if orderers is not None and not fabric:
+        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+    if fabric:
+        orderers = orderers or Orderers.RAFT
     with output.step("measuring"):
-        result = asyncio.run(bench_ledger(progress=output.note))
-    document = {name: round(value, 2) for name, value in asdict(result).items()}
-    output.show(document, lambda: output.fields("embedded ledger", document), as_json=as_json)
+        result = asyncio.run(
+            bench_ledger(progress=output.note, orderers=orderers, port=free_ports(LEDGER_PORTS))
+        )
+    document = {**asdict(result), "receipts_per_s": result.receipts_per_s}
+    output.show(document, lambda: _show_ledger(result), as_json=as_json)
 
 
 @app.command()
@@ -37,16 +57,17 @@ def audit(as_json: JsonOption = False) -> None:
     """How many signatures a second the audit of a long chain checks, beside the machine's bare rate."""
     import asyncio
 
-    from veilmesh_network.bench import BenchSize, bench_ledger
+    from veilmesh_network.bench import Operation, Stage, bench_ledger
 
     from veilmesh_node.cli import auditing, output
 
     chain: list[bytes] = []
-    size = BenchSize(submits=LONG_CHAIN_TRANSACTIONS, lone_submits=1, evaluates=1)
     with output.step("making a chain"):
         asyncio.run(
             bench_ledger(
-                size, output.note, on_loaded=lambda network: chain.extend(auditing.chain_of(network))
+                [Stage(Operation.ANCHOR, 100, LONG_CHAIN_TRANSACTIONS)],
+                output.note,
+                on_loaded=lambda network: chain.extend(auditing.chain_of(network)),
             )
         )
     document = auditing.measure(chain)
@@ -77,6 +98,30 @@ def faces(
         pictures = make_pictures(Path(folder)) if data is None else choose_pictures(data)
         report = bench_faces(pictures, output.note)
     output.show(report.document(), lambda: _show_faces(report), as_json=as_json)
+
+
+def _show_ledger(result: "BenchResult") -> None:
+    from veilmesh_node.cli import output
+
+    output.table(
+        f"ledger {result.ledger}, {result.endorsements} members, {result.blocks} blocks",
+        ["operation", "clients", "count", "a second", "p50 ms", "p99 ms", "ledger CPU ms", "load CPU ms"],
+        [
+            [
+                str(each.operation),
+                str(each.concurrency),
+                str(each.count),
+                f"{each.per_s:,.0f}",
+                f"{each.p50_ms:,.1f}",
+                f"{each.p99_ms:,.1f}",
+                f"{each.ledger_cpu_ms:.2f}",
+                f"{each.load_cpu_ms:.2f}",
+            ]
+            for each in result.stages
+        ],
+    )
+    output.results.print(f"{result.receipts_per_s:,.0f} receipts anchored a second, in batches")
+    output.fields("memory, MiB", result.memory_mib)
 
 
 def _show_faces(report: "FacesReport") -> None:

@@ -1,18 +1,29 @@
 """The measurement itself: it runs whole on a small size, counts what it did, and leaves nothing running."""
 
-from veilmesh_network.bench import BenchSize, bench_ledger
+import pytest
+from veilmesh_network.bench import RECEIPTS_A_BATCH, Operation, Stage, bench_ledger
 
 
 async def test_a_small_bench() -> None:
     said: list[str] = []
-    size = BenchSize(submits=40, lone_submits=5, evaluates=40, concurrency=10)
-    result = await bench_ledger(size, said.append)
-    assert (result.submits, result.lone_submits, result.evaluates) == (40, 5, 40)
-    assert result.submit_per_s > 0
-    assert result.evaluate_per_s > result.submit_per_s
-    assert result.lone_submit_p50_ms > 0
-    assert result.submit_ledger_cpu_ms > result.evaluate_ledger_cpu_ms > 0
-    assert result.submit_load_cpu_ms > result.evaluate_load_cpu_ms > 0
+    stages = [
+        Stage(Operation.ANCHOR, 10, 40),
+        Stage(Operation.REGISTER, 10, 20),
+        Stage(Operation.AUTHENTICATE, 1, 5),
+        Stage(Operation.EVALUATE, 10, 40),
+        Stage(Operation.ANCHOR_BATCH, 2, 2),
+    ]
+    result = await bench_ledger(stages, said.append)
+    done = [Stage(each.operation, each.concurrency, each.count) for each in result.stages]
+    assert done == stages
+    for each in result.stages:
+        assert 0 < each.p50_ms <= each.p99_ms
+        assert each.ledger_cpu_ms > 0
+        assert each.load_cpu_ms > 0
+    anchor, _, authenticate, evaluate, batch = result.stages
+    assert evaluate.per_s > anchor.per_s > authenticate.per_s
+    assert result.receipts_per_s == pytest.approx(batch.per_s * RECEIPTS_A_BATCH)
     assert result.endorsements == 3
-    assert result.blocks > 5 + 5 + 2  # lone submits, founding and approvals, genesis and definition
+    assert result.blocks > 10  # genesis, definition, and the eleven changes that prepare the consortium
+    assert result.memory_mib["ledger"] > 10
     assert said
