@@ -49,6 +49,7 @@ CHAINCODE_SERVICE = "chaincode"
 
 _ORDERING_DOMAIN = "example.com"
 _ORGANISATION_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,31}")
 _MEMBERS = 3
 _MOST_MEMBERS = 100
 _RAFT_TICK_MS = (
@@ -81,6 +82,7 @@ class FabricSettings:
     orderers: Orderers
     port: int  # the first of `PortPlan`
     channel_capability: str  # "V3_0" since Fabric 3, "V2_0" on Fabric 2.5
+    chaincode_version: str = "1.0"  # which the members run, or are to run
 
     @property
     def ports(self) -> PortPlan:
@@ -177,7 +179,10 @@ class Network:
                 None
                 if settings is None
                 else FabricSettings(
-                    Orderers(settings["orderers"]), settings["port"], settings["channel_capability"]
+                    Orderers(settings["orderers"]),
+                    settings["port"],
+                    settings["channel_capability"],
+                    settings["chaincode_version"],
                 )
             )
             return cls(folder, about["address"], entries, about["channel"], about["chaincode"], fabric)
@@ -218,6 +223,17 @@ class Network:
             return [self.address]
         members = sorted(self.member_numbers.items(), key=lambda member: (member[1] != msp_id, member[0]))
         return [f"{HOST}:{self.fabric.ports.member(number).peer}" for number, _ in members]
+
+    def anchor_peers(self, msp_id: str) -> list[Address]:
+        """Return where other organisations' peers find those of a member; nowhere in the embedded ledger."""
+        if self.fabric is None:
+            return []
+        ports = self.fabric.ports
+        return [
+            Address(HOST, ports.member(number).peer)
+            for number, member in self.member_numbers.items()
+            if member == msp_id
+        ]
 
     def orderer_names(self) -> list[str]:
         """Return the names of the ordering organisation's identities that order, the first one first."""
@@ -282,6 +298,27 @@ class Network:
         staying = [entry for entry in self.organisations if entry.msp_id != leaving]
         return replace(self, organisations=staying)._remembered()  # noqa: SLF001 - of this very class
 
+    def with_chaincode_version(self, version: str) -> "Network":
+        """Return the network whose members are to run another version of the chaincode, and remember it.
+
+        Raises:
+            NetworkError: it is no Fabric network, or the version does not do.
+        """
+        if not _VERSION.fullmatch(version):
+            raise NetworkError(f"{version!r} is no version: letters, digits, dots, dashes, as in 1.1")
+        fabric = replace(self.require_fabric(), chaincode_version=version)
+        return replace(self, fabric=fabric)._remembered()  # noqa: SLF001 - of this very class
+
+    def require_fabric(self) -> FabricSettings:
+        """Return a Fabric network's settings.
+
+        Raises:
+            NetworkError: it is none.
+        """
+        if self.fabric is None:
+            raise NetworkError(f"{self.folder} holds an embedded ledger, no Fabric network")
+        return self.fabric
+
     def _remembered(self) -> "Network":
         self._write_gateway_roots()
         self._write()
@@ -309,9 +346,7 @@ class Network:
         ]
         if self.fabric is None or ports is None:
             return ChannelProfile(self.channel, self.members, self.auditors, orderer, consenters)
-        anchor_peers = {
-            msp_id: Address(HOST, ports.member(number).peer) for number, msp_id in self.member_numbers.items()
-        }
+        anchor_peers = {msp_id: self.anchor_peers(msp_id)[0] for msp_id in self.member_numbers.values()}
         return ChannelProfile(
             channel=self.channel,
             members=self.members,
@@ -343,7 +378,7 @@ class Network:
             lines += ["", "[fabric]"]
             lines += [
                 f"{name} = {json.dumps(getattr(self.fabric, name))}"
-                for name in ("orderers", "port", "channel_capability")
+                for name in ("orderers", "port", "channel_capability", "chaincode_version")
             ]
         for entry in self.organisations:
             lines += ["", "[[organisations]]"]

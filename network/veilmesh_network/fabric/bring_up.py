@@ -4,14 +4,15 @@ In order:
 
 1. the orderers run, have joined the channel and have a leader (`ordering_service.py`);
 2. the peers run, and have joined the channel;
-3. the chaincode services run, in the version that the channel has agreed on, or else in the first one;
-4. each peer has its member's package installed;
-5. each member has approved the definition, under its own package's id;
-6. the definition is committed;
+3. each peer has its member's package of the chaincode installed, in the version that the folder wants;
+4. each member of the channel has approved that definition, under its own package's id;
+5. it is committed, as the first one or as an upgrade of what was;
+6. the chaincode services run in that version;
 7. each peer's chaincode answers, and each gateway knows enough endorsers.
 
-Every step looks first whether it is done already, so running all of them again changes nothing. None sleeps:
-each waits for what it needs, as long as that takes and no longer than a step may.
+Every step looks first whether it is done already, so running all of them again only does what is new: a
+member more, another version. None sleeps: each waits for what it needs, as long as that takes and no longer
+than a step may. Last, processes end that belong to nobody any more.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +30,6 @@ from veilmesh_network.fabric.processes import Children
 from veilmesh_network.fabric.readiness import STEP_S, NotYetError, until
 from veilmesh_network.fabric.steps import Steps, counted, for_all
 from veilmesh_network.network import Network
-
-FIRST_VERSION = "1.0"
-"""Of the chaincode, in a network that is new."""
 
 _PROBE = "registry:GetConsortium"  # any answer will do; an admin, who has no role, is refused
 
@@ -52,18 +50,15 @@ async def bring_up(
         NetworkError: the folder does not hold what it should.
     """
     steps = Steps(children, progress)
-    await start_ordering(network, binaries, children, steps)
+    orderers = await start_ordering(network, binaries, children, steps)
     async with members_of(network) as members:
         peers = [peer_program(network, each.organisation, each.ports, binaries) for each in members]
         await steps.take(f"{counted(peers, 'peer')} started", peers, _start_peers(members, peers, children))
         joins = for_all(_join(network, each) for each in members)
         await steps.take(f"channel {network.channel} joined by the peers", peers, joins)
-        definition = await _agreed(network, members[0])
-        installations = [_installation(network, each, definition) for each in members]
-        services = [each.service for each in installations]
-        await steps.take(
-            f"{counted(services, 'chaincode service')} started", services, _start_all(services, children)
-        )
+        admitted = await _admitted(network, members)
+        definition = await _wanted(network, admitted[0])
+        installations = [_installation(network, each, definition) for each in admitted]
         what = f"{definition.name} {definition.version}"
         installs = for_all(install(each.member, each.package) for each in installations)
         await steps.take(f"{what} installed", peers, installs)
@@ -71,15 +66,18 @@ async def bring_up(
             approve_for(each.member, network.channel, definition, each.package) for each in installations
         )
         await steps.take(f"{what} approved by each member", peers, approvals)
-        commits = commit_for_all(members, network.channel, definition)
+        commits = commit_for_all(admitted, network.channel, definition)
         await steps.take(f"{what} committed", peers, commits)
-        answers = for_all(until_usable(each, network.channel, network.chaincode, _PROBE) for each in members)
+        services = [each.service for each in installations]
+        starts = _start_all(services, children)
+        await steps.take(f"{counted(services, 'chaincode service')} started", services, starts)
+        answers = for_all(until_usable(each, network.channel, network.chaincode, _PROBE) for each in admitted)
         await steps.take("chaincode answers, endorsers known", [*services, *peers], answers)
+    await children.retain({program.name for program in (*orderers, *peers, *services)})
 
 
 async def _start_all(programs: Sequence[Program], children: Children) -> None:
-    for program in programs:
-        await children.start(program)
+    await for_all(children.start(program) for program in programs)
 
 
 async def _start_peers(members: Sequence[Member], programs: Sequence[Program], children: Children) -> None:
@@ -100,12 +98,21 @@ async def _join(network: Network, member: Member) -> None:
         await member.peer.join(network.channel_block.read_bytes())
 
 
-async def _agreed(network: Network, member: Member) -> Definition:
-    """Return the definition in force, or the first one where there is none yet."""
+async def _admitted(network: Network, members: Sequence[Member]) -> list[Member]:
+    """Return those members whose organisations are in the channel; the first one always is."""
+    config = await members[0].peer.configuration(network.channel)
+    here = {organization.msp_id for organization in config.application.organizations}
+    return [member for member in members if member.msp_id in here]
+
+
+async def _wanted(network: Network, member: Member) -> Definition:
+    """Return the definition that the folder wants: the one in force, the first one, or the next one."""
+    version = network.require_fabric().chaincode_version
     found = await member.peer.definition(network.channel, network.chaincode)
     if found is None:
-        return Definition(network.chaincode, FIRST_VERSION, 1)
-    return Definition(network.chaincode, found.version, found.sequence)
+        return Definition(network.chaincode, version, 1)
+    sequence = found.sequence if found.version == version else found.sequence + 1
+    return Definition(network.chaincode, version, sequence)
 
 
 def _installation(network: Network, member: Member, definition: Definition) -> Installation:

@@ -11,7 +11,6 @@ from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.lifecycle import LIFECYCLE
 
-from veilmesh_network.errors import NetworkError
 from veilmesh_network.fabric.configuration import Program
 from veilmesh_network.fabric.package import ChaincodePackage
 from veilmesh_network.fabric.peer_admin import PeerAdmin
@@ -63,13 +62,12 @@ async def members_of(network: Network) -> AsyncIterator[list[Member]]:
         NetworkError: the network is none, or an identity is missing.
         IdentityError: one cannot be used.
     """
-    if network.fabric is None:
-        raise NetworkError(f"{network.folder} holds an embedded ledger")
+    plan = network.require_fabric().ports
     async with AsyncExitStack() as stack:
         members = []
         for number, msp_id in network.member_numbers.items():
             organisation = network.organisation(msp_id)
-            ports = network.fabric.ports.member(number)
+            ports = plan.member(number)
             roots = organisation.tls.root.certificate_pem
             connection = await stack.enter_async_context(connect(f"{HOST}:{ports.peer}", roots))
             admin = SigningIdentity.from_msp_folder(organisation.identity(ADMIN).msp_dir, msp_id)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from veilmesh_network.errors import NetworkError
 from veilmesh_network.fabric.binaries import Binaries
 from veilmesh_network.fabric.configuration import Program, orderer_program
 from veilmesh_network.fabric.participation import ChannelStatus, OrdererAdmin
@@ -53,23 +52,24 @@ def orderers_of(network: Network) -> list[Orderer]:
     Raises:
         NetworkError: the network is none, or an identity is missing.
     """
-    if network.fabric is None:
-        raise NetworkError(f"{network.folder} holds an embedded ledger")
+    ports = network.require_fabric().ports
     organisation = network.orderer
     tls = tls_of(organisation.identity(ADMIN))
     return [
         Orderer(
             f"{name}.{organisation.domain}",
             network.channel,
-            network.fabric.ports.orderer(number),
-            OrdererAdmin(network.fabric.ports.orderer(number).admin, tls),
+            ports.orderer(number),
+            OrdererAdmin(ports.orderer(number).admin, tls),
         )
         for number, name in enumerate(network.orderer_names(), start=1)
     ]
 
 
-async def start_ordering(network: Network, binaries: Binaries, children: Children, steps: Steps) -> None:
-    """Return when the orderers of a network order its channel.
+async def start_ordering(
+    network: Network, binaries: Binaries, children: Children, steps: Steps
+) -> list[Program]:
+    """Return the orderers' programs when they order the channel.
 
     Raises:
         BringUpError: a step failed.
@@ -86,6 +86,7 @@ async def start_ordering(network: Network, binaries: Binaries, children: Childre
     joins = for_all(_join(network, orderer) for orderer in orderers)
     await steps.take(f"channel {network.channel} joined by the orderers", programs, joins)
     await steps.take("leader chosen", programs, until(lambda: _led(orderers), within_s=STEP_S))
+    return programs
 
 
 async def _start(orderers: Sequence[Orderer], programs: Sequence[Program], children: Children) -> None:

@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc.aio
-from fabric_protos.common import ledger_pb2
+from fabric_protos.common import configtx_pb2, ledger_pb2
 from fabric_protos.peer import peer_pb2_grpc, query_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
+from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.lifecycle import LIFECYCLE
 from veilmesh_fabric.proposal import Proposal
+from veilmesh_fabric.wire import decode
 
 from veilmesh_network.errors import NetworkError
 
@@ -72,6 +74,11 @@ class PeerAdmin:
         """Return how many blocks the peer has."""
         answer = await self.ask(channel_name, "qscc", "GetChainInfo", channel_name)
         return int(ledger_pb2.BlockchainInfo.FromString(answer).height)
+
+    async def configuration(self, channel_name: str) -> ChannelConfig:
+        """Return the channel's configuration, as the peer has it."""
+        answer = await self.ask(channel_name, "cscc", "GetChannelConfig", channel_name)
+        return ChannelConfig.from_proto(channel_name, decode(configtx_pb2.Config, answer, "configuration"))
 
     async def installed(self) -> set[str]:
         """Return the ids of the chaincode packages that the peer has."""

@@ -5,8 +5,9 @@ its end, twice as long after each further one that follows soon, at most half a 
 
 `processes.json` says what runs; it is replaced as a whole, so a reader never sees half of it:
 
-    {"supervisor": 4711, "ready": true, "processes": [{"name": "peer0.org1.example.com", "kind": "peer",
-     "pid": 4712, "since": "2026-01-01T00:00:00+00:00", "restarts": 0, "log": "..."}]}
+    {"supervisor": 4711, "ready": true, "round": 1, "failure": null,
+     "processes": [{"name": "peer0.org1.example.com", "kind": "peer", "pid": 4712,
+                    "since": "2026-01-01T00:00:00+00:00", "restarts": 0, "log": "..."}]}
 """
 
 import asyncio
@@ -16,8 +17,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Coroutine, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +56,9 @@ class ProcessTable:
     """All of `processes.json`."""
 
     supervisor: int
-    ready: bool
+    ready: bool  # False while it is brought up or down
+    round: int  # how often it was brought up, or tried to be, in the supervisor's life
+    failure: str | None  # of the last round
     processes: Sequence[ProcessRecord]
 
 
@@ -74,6 +77,8 @@ def process_table(file: Path) -> ProcessTable | None:
         return ProcessTable(
             about["supervisor"],
             about["ready"],
+            about["round"],
+            about["failure"],
             [ProcessRecord(**{**each, "kind": ProgramKind(each["kind"])}) for each in about["processes"]],
         )
     except FileNotFoundError:
@@ -101,6 +106,8 @@ class _Child:
         self.pid: int | None = None
         self.since: datetime | None = None
         self.restarts = 0
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopping = False
         self._children = children
         self._process: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[int] | None = None
@@ -125,7 +132,8 @@ class _Child:
     async def _wait(self, process: asyncio.subprocess.Process) -> int:
         status = await process.wait()
         self.pid = None
-        self._children.one_ended(self.program, status)
+        if not self._stopping:
+            self._children.one_ended(self.program, status)
         return status
 
     async def end(self) -> int:
@@ -134,8 +142,7 @@ class _Child:
             raise RuntimeError(f"{self.program.name} has not been started")
         return await asyncio.shield(self._ending)
 
-    async def keep_running(self) -> None:
-        """Start it again, whenever it ends."""
+    async def _keep_running(self) -> None:
         while True:
             status = await self.end()
             lived_s = (datetime.now(UTC) - self.since).total_seconds() if self.since else 0.0
@@ -146,7 +153,25 @@ class _Child:
             self.restarts += 1
             await self.start()
 
-    def signal(self, kind: signal.Signals) -> None:
+    async def stop(self) -> None:
+        """End it gently, after a while firmly; it is not started again."""
+        self._stopping = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            if self.pid is None:
+                return
+            self._signal(kind)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.end(), _STOP_TIMEOUT_S)
+
+    def keep(self) -> None:
+        """From now on start it again when it ends."""
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_running())
+
+    def _signal(self, kind: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(kind)
@@ -170,15 +195,35 @@ class Children:
     def __init__(self, file: Path) -> None:
         """Tell of them in `file`. Inside a running loop."""
         self._file = file
-        self._children: list[_Child] = []
-        self._keepers: list[asyncio.Task[None]] = []
-        self._first_end: asyncio.Future[tuple[Program, int]] = asyncio.get_running_loop().create_future()
-        self.ready = False
+        self._children: dict[str, _Child] = {}
+        self._first_end: asyncio.Future[tuple[Program, int]]
+        self._ready = False
+        self._round = 0
+        self._failure: str | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin to bring the network up, once more."""
+        self._first_end = asyncio.get_running_loop().create_future()
+        self._ready = False
+        self._failure = None
+        self.write()
 
     async def start(self, program: Program) -> None:
-        child = _Child(program, self)
-        self._children.append(child)
+        """Start a program, unless it runs; one of that name with other settings is ended first."""
+        child = self._children.get(program.name)
+        if child is not None and child.program == program and child.pid is not None:
+            return
+        if child is not None:
+            await child.stop()
+        child = self._children[program.name] = _Child(program, self)
         await child.start()
+
+    async def retain(self, names: Container[str]) -> None:
+        """End the programs that have none of these names."""
+        for name in [name for name in self._children if name not in names]:
+            await self._children.pop(name).stop()
+        self.write()
 
     async def while_all_live(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what `work` returns, unless a child ends meanwhile.
@@ -204,35 +249,33 @@ class Children:
             self._first_end.set_result((program, status))
         self.write()
 
-    def keep_running(self) -> None:
-        """From now on the network is ready: start again who ends."""
-        self.ready = True
-        self._keepers = [asyncio.create_task(child.keep_running()) for child in self._children]
+    def keep_running(self, *, failure: str | None = None) -> None:
+        """Start again who ends, from now on: the network is up.
+
+        Args:
+            failure: why it is not all that it should be.
+        """
+        for child in self._children.values():
+            child.keep()
+        self._ready = True
+        self._round += 1
+        self._failure = failure
         self.write()
 
     async def stop(self) -> None:
-        """End them gently, after a while firmly; return when all are gone."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        running = [child for child in self._children if child.pid is not None]
-        for kind in (signal.SIGTERM, signal.SIGKILL):
-            for child in running:
-                child.signal(kind)
-            ends = [asyncio.create_task(child.end()) for child in running if child.pid is not None]
-            if not ends:
-                break
-            _, pending = await asyncio.wait(ends, timeout=_STOP_TIMEOUT_S)
-            for task in pending:
-                task.cancel()
+        """End all of them gently, after a while firmly; return when all are gone."""
+        self._ready = False
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
         self._file.unlink(missing_ok=True)
 
     def write(self) -> None:
-        records = []
-        for child in self._children:
-            record = child.record()
-            records.append({name: getattr(record, name) for name in ProcessRecord.__slots__})
-        about = {"supervisor": os.getpid(), "ready": self.ready, "processes": records}
+        about = {
+            "supervisor": os.getpid(),
+            "ready": self._ready,
+            "round": self._round,
+            "failure": self._failure,
+            "processes": [asdict(child.record()) for child in self._children.values()],
+        }
         unfinished = self._file.with_suffix(".new")
         unfinished.write_text(json.dumps(about, indent=2) + "\n")
         unfinished.replace(self._file)

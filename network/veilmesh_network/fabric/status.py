@@ -31,6 +31,7 @@ class PeerStatus:
 @dataclass(frozen=True, slots=True)
 class FabricStatus:
     ready: bool  # False while it is brought up or down
+    failure: str | None  # why it is not all that its folder says
     processes: Sequence[ProcessRecord]
     orderers: Sequence[OrdererStatus]
     peers: Sequence[PeerStatus]
@@ -63,6 +64,7 @@ async def _ask_all(network: Network) -> FabricStatus:
         peers = await asyncio.gather(*(_ask_peer(network, each, found) for each in members))
     return FabricStatus(
         ready=table is not None and table.ready,
+        failure=None if table is None else table.failure,
         processes=[] if table is None else table.processes,
         orderers=orderers,
         peers=peers,

@@ -1,7 +1,8 @@
 """The supervisor: `python -m veilmesh_network.fabric.supervise --dir NET`.
 
 It holds the folder's lock, brings peers, orderers and chaincode services up as its children, starts again who
-ends, and takes everything down on SIGTERM. They die with it, however it dies.
+ends, and takes everything down on SIGTERM. They die with it, however it dies. On SIGHUP it looks into the
+folder again, and brings up what is new there.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from veilmesh_fabric.errors import FabricError
 
@@ -45,9 +47,11 @@ def main() -> int:
 
 
 async def _supervise(network: Network, report: Callable[[dict[str, object]], None]) -> None:
-    stopping = asyncio.Event()
+    stopping, changing = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     for kind in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(kind, stopping.set)
+        loop.add_signal_handler(kind, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, changing.set)
 
     def progress(line: str) -> None:
         _logger.info("%s", line)
@@ -56,22 +60,44 @@ async def _supervise(network: Network, report: Callable[[dict[str, object]], Non
     file = processes_file(network)
     file.parent.mkdir(parents=True, exist_ok=True)
     children = Children(file)
-    stopped = asyncio.create_task(stopping.wait())
-    bringing_up = asyncio.create_task(bring_up(network, find_binaries(), children, progress))
     try:
-        await asyncio.wait({stopped, bringing_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not bringing_up.done():
+        if await _unless(stopping, bring_up(network, find_binaries(), children, progress)):
+            children.keep_running()
+            report({"ready": True})
+        else:
             report({"error": "the network was stopped before it was up", "kind": "BringUpError"})
-            return
-        await bringing_up
-        children.keep_running()
-        report({"ready": True})
-        await stopped
+        while not stopping.is_set() and await _unless(stopping, changing.wait()):
+            changing.clear()
+            await _unless(stopping, _change(network.folder, children))
     finally:
-        bringing_up.cancel()
-        await asyncio.gather(bringing_up, return_exceptions=True)
         await children.stop()
         _logger.info("stopped")
+
+
+async def _change(folder: Path, children: Children) -> None:
+    """Bring the network up as its folder is now; where that fails, what ran goes on."""
+    children.begin()
+    failure = None
+    try:
+        await bring_up(Network.load(folder), find_binaries(), children, lambda line: _logger.info("%s", line))
+    except (NetworkError, FabricError) as err:
+        _logger.exception("the network stays as it was")
+        failure = str(err)
+    children.keep_running(failure=failure)
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    """Do `work` unless the network is to stop first; return whether it was done."""
+    stop, doing = asyncio.create_task(stopping.wait()), asyncio.create_task(work)
+    try:
+        await asyncio.wait({stop, doing}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            await doing
+        return doing.done()
+    finally:
+        for task in (stop, doing):
+            task.cancel()
+        await asyncio.gather(stop, doing, return_exceptions=True)
 
 
 if __name__ == "__main__":

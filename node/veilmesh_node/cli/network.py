@@ -145,6 +145,7 @@ def _of_fabric(network: "Network", found: "FabricStatus") -> dict[str, Any]:
     return {
         "height": max(heights, default=None),
         "ready": found.ready,
+        "failure": found.failure,
         "ordering": None if network.fabric is None else network.fabric.orderers.value,
         "leader": found.leader,
         "orderers": [asdict(orderer) for orderer in found.orderers],
