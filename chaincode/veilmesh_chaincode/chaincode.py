@@ -1,6 +1,6 @@
 """The chaincode `veilmesh`: one invocation in, one response out, on either ledger.
 
-    arguments -> which function -> who calls -> what is asked -> the contract -> result and event
+    arguments -> which function -> what is asked -> who calls -> the contract -> result and event
 
 Whatever the arguments, the answer is a `Response`: 200 with the result's canonical JSON, the refusal's status
 with its JSON as the message, or 500 with nothing but the transaction id. A response of 400 or more means that
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from veilmesh_chaincode import access
 from veilmesh_chaincode.contracts import FUNCTIONS
 from veilmesh_chaincode.contracts.call import Call, Change, Function, NoRequest
+from veilmesh_chaincode.contracts.lookahead import Asked, sure_keys
 from veilmesh_chaincode.keys import CONSORTIUM
 from veilmesh_chaincode.records import canonical
 from veilmesh_chaincode.records.base import Document
@@ -54,10 +55,14 @@ def _refused(refusal: Refusal) -> Response:
 
 async def _invoke(stub: Stub, args: Sequence[bytes]) -> bytes:
     name, function = _function(args)
+    request = _request(name, function, args[1:])
+    asked = None if isinstance(request, Refusal) else Asked(stub.creator, stub.tx_id, request)
     state = State(stub)
+    await state.look_ahead(sure_keys(name, asked))
     consortium = await state.find(CONSORTIUM)
     access.check(name, stub.creator, consortium)
-    request = _request(name, function, args[1:])
+    if isinstance(request, Refusal):
+        raise request
     call = Call(state, stub.creator, stub.tx_id, stub.timestamp_s, consortium)
     outcome = await function.run(call, request)
     if isinstance(outcome, Change):
@@ -76,11 +81,13 @@ def _function(args: Sequence[bytes]) -> tuple[str, Function]:
     return name, function
 
 
-def _request(name: str, function: Function, args: Sequence[bytes]) -> Document:
+def _request(name: str, function: Function, args: Sequence[bytes]) -> Document | Refusal:
+    """Return what is asked, or why it cannot be read: only who may ask at all is told."""
     if function.request is NoRequest:
-        if args:
-            raise Refusal(RefusalCode.MALFORMED, f"{name} takes no request")
-        return NoRequest()
+        return Refusal(RefusalCode.MALFORMED, f"{name} takes no request") if args else NoRequest()
     if len(args) != 1:
-        raise Refusal(RefusalCode.MALFORMED, f"{name} takes one {function.request.__name__}")
-    return function.request.from_bytes(args[0])
+        return Refusal(RefusalCode.MALFORMED, f"{name} takes one {function.request.__name__}")
+    try:
+        return function.request.from_bytes(args[0])
+    except Refusal as refusal:
+        return refusal

@@ -39,10 +39,15 @@ class State:
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
         self._read: dict[str, Document | None] = {}
+        self._ahead: dict[str, bytes | None] = {}
+
+    async def look_ahead(self, keys: Sequence[str]) -> None:
+        """Read at once what is going to be looked for one by one."""
+        self._ahead.update(zip(keys, await self._stub.get_states(keys), strict=True))
 
     async def find(self, table: Table[Record], *attributes: str) -> Record | None:
         key = table.key(*attributes)
-        value = await self._stub.get_state(key)
+        value = self._ahead[key] if key in self._ahead else await self._stub.get_state(key)
         record = None if value is None else _parse(table.record, value)
         self._read[key] = record
         return record
@@ -101,6 +106,7 @@ class State:
     ) -> tuple[list[Record], Bookmark]:
         """Return up to `limit` records that an index lists, and where the next page begins."""
         entries, following = await self._range(index.key(attribute), limit, bookmark)
+        await self.look_ahead([table.key(last_attribute(key)) for key, _ in entries])
         records: list[Record] = []
         size = 0
         for key, _ in entries:

@@ -115,6 +115,7 @@ async def list_references(call: Call, request: ListReferences) -> Page[Reference
         limit=request.limit,
         bookmark=request.bookmark,
     )
+    await call.state.look_ahead([COUNTERSIGNS.key(reference.reference_id) for reference in entries])
     for reference in entries:
         countersigned = await call.state.find(COUNTERSIGNS, reference.reference_id)
         references.check_countersigned(reference, countersigned)

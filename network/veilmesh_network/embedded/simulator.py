@@ -72,6 +72,9 @@ class Simulation:
         self._reads.setdefault(key, None if entry is None else entry.version)
         return None if entry is None else entry.value
 
+    async def get_states(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        return [await self.get_state(key) for key in keys]
+
     async def put_state(self, key: str, value: bytes) -> None:
         if not value:
             raise SimulationError(f"value of {key!r} is empty: Fabric would take it for a deletion")

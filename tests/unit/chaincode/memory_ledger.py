@@ -54,6 +54,9 @@ class MemoryStub:
         self.reads[key] = None if committed is None else committed.version
         return None if committed is None else committed.value
 
+    async def get_states(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        return [await self.get_state(key) for key in keys]
+
     async def put_state(self, key: str, value: bytes) -> None:
         assert value, "Fabric takes an empty value for a deletion"
         self.writes[key] = value
