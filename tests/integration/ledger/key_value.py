@@ -26,6 +26,11 @@ class KeyValue:
             "own": self.own,
             "past": self.past,
             "who": self.who,
+            "put_then_get": self.put_then_get,
+            "put_twice": self.put_twice,
+            "put_then_scan": self.put_then_scan,
+            "scan_then_put": self.scan_then_put,
+            "when": self.when,
         }
         name, *rest = (arg.decode() for arg in args)
         if name not in functions:
@@ -50,9 +55,9 @@ class KeyValue:
         await stub.put_state(key, count)
         return count
 
-    async def keys(self, stub: Stub, start: str, end: str, limit: str) -> bytes:
+    async def keys(self, stub: Stub, start: str, end: str, limit: str, bookmark: str = "") -> bytes:
         """Return the page's keys and its bookmark, with commas between."""
-        page = await stub.get_range(start, end, limit=int(limit))
+        page = await stub.get_range(start, end, limit=int(limit), bookmark=bookmark)
         return ",".join([*(key for key, _ in page.entries), page.bookmark]).encode()
 
     async def own(self, stub: Stub, key: str, *msp_ids: str) -> bytes:
@@ -65,6 +70,28 @@ class KeyValue:
 
     async def who(self, stub: Stub) -> bytes:
         return f"{stub.creator.msp_id} {stub.creator.attributes.get('role', '')}".encode()
+
+    async def put_then_get(self, stub: Stub, key: str, value: str) -> bytes:
+        await stub.put_state(key, value.encode())
+        return await stub.get_state(key) or b""
+
+    async def put_twice(self, stub: Stub, key: str, first: str, second: str) -> bytes:
+        await stub.put_state(key, first.encode())
+        await stub.put_state(key, second.encode())
+        return b""
+
+    async def put_then_scan(self, stub: Stub, key: str) -> bytes:
+        await stub.put_state(key, b"1")
+        await stub.get_range(key, f"{key}z", limit=1)
+        return b""
+
+    async def scan_then_put(self, stub: Stub, key: str) -> bytes:
+        await stub.get_range(key, f"{key}z", limit=1)
+        await stub.put_state(key, b"1")
+        return b""
+
+    async def when(self, stub: Stub) -> bytes:
+        return f"{stub.channel} {stub.tx_id} {stub.timestamp_s}".encode()
 
 
 class LyingKeyValue(KeyValue):
