@@ -35,6 +35,7 @@ from veilmesh_fabric.tls_probe import probe
 
 CONNECT_WITHIN_S = 3.0  # before the next gateway is tried
 FIRST_REST_S, LONGEST_REST_S = 5.0, 120.0
+STANDS_S = 5.0  # a stream that broke after as long was there, items or not
 
 # How a stream ends that another gateway may go on with; all else is an answer.
 _BROKEN = frozenset(
@@ -143,7 +144,7 @@ class Gateways:
 
     def __init__(self, links: Sequence[Link], clock: Clock) -> None:
         self._links = links
-        self._clock = clock
+        self.clock = clock
         self._recoveries: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -203,7 +204,7 @@ class Gateways:
         if len(self._links) == 1 or link.rests:
             return
         link.failures += 1
-        link.rests_since = self._clock.monotonic()
+        link.rests_since = self.clock.monotonic()
         _logger.warning("gateway %s is away (%s)", link.name, why)
         task = asyncio.create_task(self._recover(link), name=f"recovery of {link.name}")
         self._recoveries.add(task)
@@ -212,7 +213,7 @@ class Gateways:
     async def _recover(self, link: Link) -> None:
         """Wait until a gateway is back."""
         while True:
-            await self._clock.sleep(min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (link.failures - 1)))
+            await self.clock.sleep(min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (link.failures - 1)))
             await link.refresh()
             trouble = await link.trouble()
             if not trouble:
@@ -237,7 +238,7 @@ async def unbroken(
     """Yield a stream's items, going on at another gateway where one breaks off.
 
     Args:
-        gateways: each is tried once from the same position.
+        gateways: each is tried once from the same position, and once more after the stream has stood.
         opened: opens the stream at a gateway, behind the item that is its second argument; from where it
             shall begin if that is None.
 
@@ -248,6 +249,7 @@ async def unbroken(
     tried: list[Link] = []
     while True:
         link = await gateways.pick(besides=tried)
+        since = gateways.clock.monotonic()
         try:
             async with aclosing(opened(link, last)) as stream:
                 async for item in stream:
@@ -258,6 +260,8 @@ async def unbroken(
         except DeliverError as err:
             if err.status not in _BROKEN:
                 raise
+            if gateways.clock.monotonic() - since >= STANDS_S:
+                tried.clear()
             tried.append(link)
             gateways.failed(link, str(err))
             if len(tried) == len(gateways):
