@@ -21,6 +21,7 @@ from veilmesh_network.certificates import CertificateAuthority
 class DeliverServer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # untyped base
     blocks: list[bytes]
     hidden: int = 0  # of the newest blocks: said to be there, and never delivered
+    mute: bool = False  # whether it takes requests and answers none
     starts: list[int] = field(default_factory=list)  # block numbers that streams began at
     changed: threading.Condition = field(default_factory=threading.Condition)
     address: str = ""
@@ -35,6 +36,10 @@ class DeliverServer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]  # u
         envelope = next(requests)
         seek = ab_pb2.SeekInfo.FromString(common_pb2.Payload.FromString(envelope.payload).data)
         context.add_callback(self._wake)
+        if self.mute:
+            with self.changed:
+                self.changed.wait_for(lambda: not context.is_active())
+            return
         if seek.start.HasField("newest"):
             yield _answer(self.blocks[-1])
             yield events_pb2.DeliverResponse(status=common_pb2.SUCCESS)

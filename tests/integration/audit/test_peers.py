@@ -164,6 +164,14 @@ def test_a_peer_that_does_not_deliver_what_it_has(chain: Chain, home: Path, serv
     assert "within 0.5 s" in said
 
 
+def test_a_peer_that_answers_nothing(chain: Chain, home: Path, serve: Serve) -> None:
+    whole, mute = serve("org1", chain), serve("org3", chain)
+    mute.mute = True
+    answer = verify(home, whole, mute)
+    assert (answer.exit_code, answer.refusal) == (ExitCode.UNAVAILABLE, "DELIVER_DEADLINE_EXCEEDED")
+    assert f"Org3MSP at {mute.address} does not say" in answer.document["error"]["message"]
+
+
 def test_a_peer_that_is_away(chain: Chain, home: Path, serve: Serve, network: Network) -> None:
     whole = serve("org1", chain)
     with delivering(chain, network.organisation("org2").tls) as gone:
@@ -190,6 +198,11 @@ def test_one_peer_twice_is_no_comparison(chain: Chain, home: Path, serve: Serve)
 
 def test_address_that_is_none(home: Path) -> None:
     assert run("audit", "verify", "--home", home, "--peer", "nowhere").exit_code is ExitCode.USAGE
+
+
+def test_a_folder_has_no_peers(tmp_path: Path) -> None:
+    answer = run("audit", "verify", "--blocks", tmp_path, "--peer", "127.0.0.1:1")
+    assert answer.exit_code is ExitCode.USAGE
 
 
 class TestCheckpoint:
