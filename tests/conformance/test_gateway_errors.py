@@ -168,7 +168,7 @@ async def test_a_clock_that_is_off_is_one_refusal(network: FabricNetwork, off_s:
 
 
 async def test_a_message_above_the_limit(network: FabricNetwork) -> None:
-    size = (101 if network.network.fabric else 12) * MIB
+    size = 101 * MIB
     deadlines = Deadlines(evaluate_s=60)
     async with connect(
         network.network.gateways("Org1MSP")[0], network.tls_roots, max_message_bytes=2 * size
