@@ -19,6 +19,7 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.gate import FACES_AT_ONCE, Candidate, GateVerdict, ReleaseGate
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.regions import SURROUNDINGS
+from veilmesh_ml.sample_features import sample_features
 
 DEFAULT_METHOD = "cluster"
 
@@ -98,7 +99,7 @@ def release(
     if not faces:
         raise AnonymizeError("there is no face to anonymize", hint="a missed face would go out as it is")
     ordered = [*([load_anonymizer(DEFAULT_METHOD)] if methods is None else methods), load_anonymizer("mask")]
-    originals = gate.engine.encode(image, faces)
+    originals = sample_features(gate.engine, image, faces)
     choices: list[_Choice] = []
     for start in range(0, len(faces), FACES_AT_ONCE):
         batch = slice(start, start + FACES_AT_ONCE)

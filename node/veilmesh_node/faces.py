@@ -59,13 +59,12 @@ class MlFaces:
             self._engine: Engine = load_engine(engine)
         except MlError as err:
             raise FacesMissingError from err
-        self._features: Callable[[RgbImage, list[Face]], FeatureRows] = partial(sample_features, self._engine)
         if encoder is not None:
             try:
                 self._engine = plug_encoder(self._engine, encoder)
             except MlError as err:
                 raise HomeError(str(err)) from err
-            self._features = self._engine.encode  # whose description says whether it mirrors
+        self._features: Callable[[RgbImage, list[Face]], FeatureRows] = partial(sample_features, self._engine)
         self.anonymizers: Sequence[str] = ANONYMIZER_NAMES
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faces")
 
