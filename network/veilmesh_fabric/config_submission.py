@@ -19,7 +19,7 @@ from fabric_protos.common import configtx_pb2
 from veilmesh_fabric.block import Block, decode_block
 from veilmesh_fabric.config_history import ConfigInForce
 from veilmesh_fabric.config_request import ConfigUpdateRequest
-from veilmesh_fabric.config_update import consents
+from veilmesh_fabric.config_update import Consent, consents
 from veilmesh_fabric.errors import (
     BroadcastError,
     ConfigOvertakenError,
@@ -28,12 +28,30 @@ from veilmesh_fabric.errors import (
     VerificationError,
 )
 from veilmesh_fabric.gateway import Gateway
+from veilmesh_fabric.msp import Identity
 from veilmesh_fabric.ordering import OrdererEndpoint, broadcast
 from veilmesh_fabric.wire import decode
 
 _UNSATISFIED = re.compile(r"policy for \[\w+\]\s+(?P<path>\S+) not satisfied")
 _OTHER_VERSION = re.compile(r"error validating ReadSet|attempt(ed)? to set key")
 """How Fabric's orderers put it (`common/configtx/update.go`)."""
+
+
+def considered(
+    request: ConfigUpdateRequest, current: ConfigInForce
+) -> tuple[Sequence[Consent], Sequence[Identity]]:
+    """Return what each change of an update asks for, and who has signed, as of now.
+
+    Raises:
+        ConfigOvertakenError: it is based on other versions than those in force.
+        DecodeError: it is malformed.
+    """
+    try:
+        return consents(current.config, request.unsigned_envelope(), datetime.now(UTC))
+    except VerificationError as err:
+        raise ConfigOvertakenError(
+            f"the update does not follow from configuration {current.config.sequence}: {err.message}"
+        ) from err
 
 
 def require_consent(request: ConfigUpdateRequest, current: ConfigInForce) -> None:
@@ -44,12 +62,7 @@ def require_consent(request: ConfigUpdateRequest, current: ConfigInForce) -> Non
         ConfigOvertakenError: it is based on other versions than those in force.
         DecodeError: it is malformed.
     """
-    try:
-        changes, signers = consents(current.config, request.unsigned_envelope(), datetime.now(UTC))
-    except VerificationError as err:
-        raise ConfigOvertakenError(
-            f"the update does not follow from configuration {current.config.sequence}: {err.message}"
-        ) from err
+    changes, signers = considered(request, current)
     wanted = [f"{change.path} wants {change.policy}" for change in changes if not change.given]
     if wanted:
         said = ", ".join(map(str, signers)) or "nobody"

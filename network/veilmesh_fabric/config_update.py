@@ -131,6 +131,20 @@ def _broken(message: str) -> VerificationError:
     return VerificationError(message, rule=Rule.CONFIG_UPDATE)
 
 
+def requested_root(current: ChannelConfig, request: Any) -> Any:
+    """Return the root group that a request asks for, whoever has consented.
+
+    Args:
+        current: the configuration in force.
+        request: as for `proposed_config`.
+
+    Raises:
+        VerificationError: the request does not follow from `current`.
+        DecodeError: it is malformed.
+    """
+    return _Update.read(current, request).result()
+
+
 @dataclass(frozen=True, slots=True)
 class _Update:
     """A request taken apart, and laid beside the configuration that it is for."""

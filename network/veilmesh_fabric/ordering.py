@@ -15,11 +15,13 @@ from typing import Any
 import grpc.aio
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2_grpc
+from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
 
-from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.channel_config import Address, ChannelConfig
 from veilmesh_fabric.connection import connect
 from veilmesh_fabric.errors import BroadcastError
-from veilmesh_fabric.msp import read_msp_config
+from veilmesh_fabric.tls_roots import tls_roots
+from veilmesh_fabric.wire import decode
 
 _UNAVAILABLE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "SERVICE_UNAVAILABLE"})
 """Answers after which another orderer may do better: it is down, or without a leader."""
@@ -35,15 +37,38 @@ class OrdererEndpoint:
     tls_roots_pem: bytes = field(repr=False)
 
 
-def orderer_endpoints(config: ChannelConfig) -> tuple[OrdererEndpoint, ...]:
-    """Return the orderers that the channel's configuration names, with their organisations' TLS roots."""
-    endpoints = []
-    for organization in config.orderer.organizations:
-        group = config.root.groups["Orderer"].groups[organization.name]
-        msp = read_msp_config(group.values["MSP"].value)
-        roots = b"".join((*msp.tls_root_certs, *msp.tls_intermediate_certs))
-        endpoints += [OrdererEndpoint(address, roots) for address in organization.orderer_endpoints]
-    return tuple(endpoints)
+def orderer_endpoints(
+    config: ChannelConfig, *, at: Sequence[str] | None = None
+) -> tuple[OrdererEndpoint, ...]:
+    """Return the orderers that the channel's configuration names, with their organisations' TLS roots.
+
+    Args:
+        config: the configuration.
+        at: where they are instead, host:port, seen from here; each may be any ordering organisation's.
+    """
+    roots = tls_roots(config)
+    ordering = [each for each in config.orderer.organizations if each.msp_id in roots]
+    if at:
+        every = b"\n".join(roots[each.msp_id] for each in ordering)
+        return tuple(OrdererEndpoint(address, every) for address in at)
+    return tuple(
+        OrdererEndpoint(address, roots[each.msp_id])
+        for each in ordering
+        for address in each.orderer_endpoints
+    )
+
+
+def consenters(config: ChannelConfig) -> tuple[Address, ...]:
+    """Return where those who agree on the order of transactions reach each other.
+
+    Raises:
+        DecodeError: the configuration says it in no way that is known.
+    """
+    orderer = config.orderer
+    if orderer.is_byzantine_fault_tolerant:
+        return tuple(consenter.address for consenter in orderer.consenters.values())
+    raft = decode(etcdraft_pb2.ConfigMetadata, orderer.consensus_metadata, "metadata of the consensus")
+    return tuple(Address(each.host, each.port) for each in raft.consenters)
 
 
 async def broadcast(orderers: Sequence[OrdererEndpoint], envelope: Any, *, deadline_s: float = 15.0) -> None:

@@ -17,6 +17,7 @@ from veilmesh_fabric.config_request import ConfigUpdateRequest
 from veilmesh_fabric.config_submission import submit_config_update
 from veilmesh_fabric.config_update import consents
 from veilmesh_fabric.connection import connect
+from veilmesh_fabric.errors import DeliverError
 from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.ordering import OrdererEndpoint, orderer_endpoints
@@ -54,13 +55,13 @@ class Consortium:
             return await config_in_force(gateway, self._network.channel, anchor=self._anchor)
 
     async def change(self, edit: Edit) -> ConfigInForce:
-        """Bring an edit into force, and return the configuration that all peers then have.
+        """Bring an edit into force; return the configuration that all peers have then, but for those down.
 
         Raises:
             NetworkError: the edit cannot be made.
             ConfigUpdateError: it was refused, overtaken, changes nothing, or not enough keys are here.
             BroadcastError: no orderer could be reached.
-            DeliverError: a peer is down.
+            DeliverError: the peer of the first member is down.
         """
         current = await self.configuration()
         root = edit(current.config.root)
@@ -112,8 +113,11 @@ class Consortium:
 
     async def _until_has(self, msp_id: str, number: int) -> None:
         async with self._gateway(msp_id) as gateway:
-            async for _ in gateway.blocks(self._network.channel, start=number, stop=number):
-                pass
+            try:
+                async for _ in gateway.blocks(self._network.channel, start=number, stop=number):
+                    pass
+            except DeliverError as err:
+                self._progress(f"the peer of {msp_id} does not have it yet: {err}")
 
     @asynccontextmanager
     async def _gateway(self, msp_id: str) -> AsyncIterator[Gateway]:

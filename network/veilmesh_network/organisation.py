@@ -174,7 +174,8 @@ class Organisation:
     def revoke(self, names: Sequence[str], *, at: datetime | None = None) -> Path:
         """Add the identities `names` to the revocation list in the MSP definition; return the list's path.
 
-        Channels learn of it by a config update, or at their founding.
+        Channels learn of it by a config update, or at their founding. A list that names all of them stays as
+        it is.
 
         Raises:
             NetworkError: there is no identity of one of these names.
@@ -184,6 +185,9 @@ class Organisation:
         ]
         path = self.dir / "msp" / "crls" / "crl.pem"
         earlier = x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else None
+        named = {entry.serial_number for entry in earlier or ()}
+        if earlier is not None and named >= {each.serial_number for each in certificates}:
+            return path
         revoked = self.signing.revoke(certificates, besides=earlier, at=at)
         _write(path, revoked.public_bytes(serialization.Encoding.PEM))
         return path

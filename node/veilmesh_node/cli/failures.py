@@ -60,7 +60,7 @@ def report(err: Exception, *, as_json: bool) -> ExitCode:
 
 def describe(err: Exception) -> Failure | None:
     """Return what is to be said about `err`; None where we do not know it."""
-    for describe_some in (_usage, _integrity, _ledger, _node, _network, _faces, _files):
+    for describe_some in (_usage, _integrity, _channel, _ledger, _node, _network, _faces, _files):
         failure = describe_some(err)
         if failure is not None:
             return failure
@@ -121,6 +121,25 @@ def _ledger(err: Exception) -> Failure | None:
     if isinstance(err, CommitError):
         return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
     return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None
+
+
+def _channel(err: Exception) -> Failure | None:
+    from veilmesh_fabric import BroadcastError, ConfigOvertakenError, ConfigUpdateError, ConsentError
+
+    if isinstance(err, ConsentError):
+        message = "the update lacks signatures that the channel's policies want"
+        hint = "an admin adds one with `veilmesh channel sign FILE`"
+        return Failure(ExitCode.REFUSED, "CONSENT", message, hint, err.wanted)
+    if isinstance(err, ConfigOvertakenError):
+        hint = "make the update anew, and have it signed again"
+        return Failure(ExitCode.REFUSED, "OVERTAKEN", str(err), hint)
+    if isinstance(err, ConfigUpdateError):
+        return Failure(ExitCode.REFUSED, "CONFIG_UPDATE", str(err))
+    if isinstance(err, BroadcastError):
+        refused = err.status in {"BAD_REQUEST", "FORBIDDEN", "NOT_FOUND"}
+        exit_code = ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE
+        return Failure(exit_code, f"ORDERER_{err.status}", str(err))
+    return None
 
 
 def _integrity(err: Exception) -> Failure | None:

@@ -9,6 +9,8 @@ from veilmesh_node.cli import (
     anonymize,
     audit,
     bench,
+    channel,
+    consortium,
     demo,
     evaluate,
     identify,
@@ -34,6 +36,10 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.add_typer(network.app, name="network")
+network.app.command()(consortium.admit)
+network.app.command()(consortium.expel)
+network.app.command()(consortium.revoke)
+app.add_typer(channel.app, name="channel")
 app.add_typer(node.app, name="node")
 app.add_typer(registry.app, name="registry")
 app.add_typer(policy.app, name="policy")

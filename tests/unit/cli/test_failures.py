@@ -8,8 +8,12 @@ from veilmesh.v1.errors_pb2 import ErrorDetail
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_fabric import (
     BlockFilesError,
+    BroadcastError,
     CheckpointError,
     CommitError,
+    ConfigOvertakenError,
+    ConfigUpdateError,
+    ConsentError,
     DecodeError,
     DeliverError,
     EvaluateError,
@@ -55,6 +59,15 @@ def _node_error(status: str, code: str = "", **detail: object) -> NodeCallError:
         ),
         (DeliverError("no", status="FORBIDDEN"), ExitCode.REFUSED, "DELIVER_FORBIDDEN"),
         (DeliverError("no", status="UNAVAILABLE"), ExitCode.UNAVAILABLE, "DELIVER_UNAVAILABLE"),
+        (ConsentError("no", wanted=["/Channel wants more"]), ExitCode.REFUSED, "CONSENT"),
+        (ConfigOvertakenError("late"), ExitCode.REFUSED, "OVERTAKEN"),
+        (ConfigUpdateError("empty"), ExitCode.REFUSED, "CONFIG_UPDATE"),
+        (BroadcastError("no", status="FORBIDDEN"), ExitCode.REFUSED, "ORDERER_FORBIDDEN"),
+        (
+            BroadcastError("no", status="SERVICE_UNAVAILABLE"),
+            ExitCode.UNAVAILABLE,
+            "ORDERER_SERVICE_UNAVAILABLE",
+        ),
         (IdentityError("expired"), ExitCode.USAGE, "IDENTITY"),
         (VerificationError("wrong", rule="data-hash"), ExitCode.INTEGRITY, "data-hash"),
         (DecodeError("wrong"), ExitCode.INTEGRITY, "DECODE"),

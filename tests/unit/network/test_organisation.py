@@ -53,8 +53,10 @@ def test_whom_it_revoked_is_refused(organisation: Organisation) -> None:
 
 def test_who_was_revoked_before_stays_so(organisation: Organisation) -> None:
     gone = [_signer(organisation.issue(name, role=NodeRole.CLIENT)) for name in ("first", "second")]
-    for name in ("first", "second", "second"):
-        organisation.revoke([name])
+    for name in ("first", "second"):
+        path = organisation.revoke([name])
+    before = path.read_bytes()
+    assert organisation.revoke(["first"]).read_bytes() == before
     for signer in gone:
         with pytest.raises(IdentityError, match="revoked"):
             _manager(organisation).identity(signer.creator, datetime.now(UTC))
