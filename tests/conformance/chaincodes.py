@@ -1,12 +1,12 @@
 """What runs on the ledgers that are compared: beside the consortium's own chaincode, three for tests.
 
-    kv       keys and values
-    split    the same, but Org3's peer runs a contract that lies
-    life     the consortium's contracts once more, with a state of their own
+kv       keys and values
+split    the same, but Org3's peer runs a contract that lies
+life     the consortium's contracts once more, with a state of their own
 """
 
 from veilmesh_chaincode.chaincode import Chaincode as Contracts
-from veilmesh_network.embedded.endorser import Chaincode
+from veilmesh_chaincode.runtime import Chaincode
 
 from tests.integration.ledger.key_value import KeyValue, LyingKeyValue
 

@@ -13,12 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from prometheus_client import start_http_server
 
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_chaincode.shim.errors import SettingsError
 from veilmesh_chaincode.shim.exchange import MAX_MESSAGE_BYTES
 from veilmesh_chaincode.shim.metrics import Metrics
 from veilmesh_chaincode.shim.settings import Address, Settings, Tls
 from veilmesh_chaincode.shim.stream import PeerStream
-from veilmesh_chaincode.shim.transaction import Contracts
 
 SERVICE = "protos.Chaincode"  # by this name, and by the empty one, the health service tells its state
 GRACE_S = 30.0  # for transactions at work; a peer gives one up after as long
@@ -43,15 +43,15 @@ _log = logging.getLogger(__name__)
 class ChaincodeService(ChaincodeServicer):  # type: ignore[misc]  # generated, without annotations
     """Fabric's `Chaincode` service: the peer calls `Connect` and keeps the stream."""
 
-    def __init__(self, package_id: str, contracts: Contracts, metrics: Metrics) -> None:
+    def __init__(self, package_id: str, chaincode: Chaincode, metrics: Metrics) -> None:
         self._package_id = package_id
-        self._contracts = contracts
+        self._chaincode = chaincode
         self._metrics = metrics
         self._streams: set[PeerStream] = set()
 
     async def Connect(self, _requests: Any, context: Any) -> None:  # noqa: N802 - the service's name for it
         """Serve one peer until it goes away."""
-        stream = PeerStream(_GrpcWire(context), self._package_id, self._contracts, self._metrics)
+        stream = PeerStream(_GrpcWire(context), self._package_id, self._chaincode, self._metrics)
         self._streams.add(stream)
         self._metrics.streams.inc()
         _log.info("a peer connected from %s", context.peer())
@@ -82,7 +82,7 @@ class _GrpcWire:
 
 async def serve(
     settings: Settings,
-    contracts: Contracts,
+    chaincode: Chaincode,
     *,
     stop: asyncio.Event,
     started: Callable[[int], None] = lambda _: None,
@@ -91,7 +91,7 @@ async def serve(
 
     Args:
         settings: where, with which keys, as which package.
-        contracts: what runs.
+        chaincode: what runs.
         stop: ends it.
         started: is told the port once peers can connect.
 
@@ -99,7 +99,7 @@ async def serve(
         SettingsError: an address is taken.
     """
     metrics = Metrics()
-    service = ChaincodeService(settings.package_id, contracts, metrics)
+    service = ChaincodeService(settings.package_id, chaincode, metrics)
     state = health.HealthServicer()
     server = grpc.aio.server(options=_OPTIONS)
     add_ChaincodeServicer_to_server(service, server)

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 from fabric_protos.peer.chaincode_pb2 import ChaincodeID
 from fabric_protos.peer.chaincode_shim_pb2 import ChaincodeMessage
 
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_chaincode.shim.capabilities import Capabilities
 from veilmesh_chaincode.shim.exchange import Exchange
 from veilmesh_chaincode.shim.metrics import Metrics
-from veilmesh_chaincode.shim.transaction import Contracts, run_transaction
+from veilmesh_chaincode.shim.transaction import run_transaction
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,10 @@ class Wire(Protocol):
 
 
 class PeerStream:
-    def __init__(self, wire: Wire, package_id: str, contracts: Contracts, metrics: Metrics) -> None:
+    def __init__(self, wire: Wire, package_id: str, chaincode: Chaincode, metrics: Metrics) -> None:
         self._wire = wire
         self._package_id = package_id
-        self._contracts = contracts
+        self._chaincode = chaincode
         self._metrics = metrics
         self._capabilities = Capabilities()
         self._out: asyncio.Queue[Any | None] = asyncio.Queue()  # None: nothing more will come
@@ -115,7 +116,7 @@ class PeerStream:
     async def _run(self, message: Any, exchange: Exchange) -> None:
         with self._metrics.transaction() as outcome:
             response, completed = await run_transaction(
-                self._contracts, message, exchange, self._capabilities
+                self._chaincode, message, exchange, self._capabilities
             )
             exchange.end()
             outcome.status = response.status

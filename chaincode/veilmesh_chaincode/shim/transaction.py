@@ -6,9 +6,8 @@ rule's status, or 500 with nothing of the inside.
 """
 
 import logging
-from collections.abc import Sequence
 from time import time
-from typing import Any, Protocol
+from typing import Any
 
 from fabric_protos.peer.chaincode_event_pb2 import ChaincodeEvent
 from fabric_protos.peer.chaincode_shim_pb2 import ChaincodeMessage
@@ -17,30 +16,24 @@ from fabric_protos.peer.proposal_response_pb2 import Response as ResponseMessage
 from veilmesh_chaincode.chaincode import Response
 from veilmesh_chaincode.clock import require_in_time
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.runtime import Chaincode, ChaincodeResponse
 from veilmesh_chaincode.shim.capabilities import Capabilities
 from veilmesh_chaincode.shim.exchange import Exchange, require_sendable
 from veilmesh_chaincode.shim.ledger import PeerLedger
 from veilmesh_chaincode.shim.proposal import OpenedProposal
 from veilmesh_chaincode.shim.stub import TransactionStub
-from veilmesh_chaincode.stub import Stub
 
 _log = logging.getLogger(__name__)
 
 _REFUSED = 400  # from here on an endorser signs nothing
 
 
-class Contracts(Protocol):
-    """What the service runs: `veilmesh_chaincode.chaincode.Chaincode`, or a test's."""
-
-    async def invoke(self, stub: Stub, args: Sequence[bytes], /) -> Response: ...
-
-
 async def run_transaction(
-    contracts: Contracts, message: Any, exchange: Exchange, capabilities: Capabilities
-) -> tuple[Response, Any]:
+    chaincode: Chaincode, message: Any, exchange: Exchange, capabilities: Capabilities
+) -> tuple[ChaincodeResponse, Any]:
     """Run the TRANSACTION `message`; return the response and the COMPLETED message that carries it."""
     try:
-        response, event = await _run(contracts, message, exchange, capabilities)
+        response, event = await _run(chaincode, message, exchange, capabilities)
         completed = _completed(message, response, event)
         require_sendable(completed.ByteSize(), "an answer")
     except Refusal as refusal:
@@ -54,13 +47,13 @@ async def run_transaction(
 
 
 async def _run(
-    contracts: Contracts, message: Any, exchange: Exchange, capabilities: Capabilities
-) -> tuple[Response, tuple[str, bytes] | None]:
+    chaincode: Chaincode, message: Any, exchange: Exchange, capabilities: Capabilities
+) -> tuple[ChaincodeResponse, tuple[str, bytes] | None]:
     """Return the response and the event; none of a refusal."""
     proposal = OpenedProposal.from_message(message)
     require_in_time(proposal.at_s, time())
     stub = TransactionStub(proposal, PeerLedger(exchange, capabilities))
-    response = await contracts.invoke(stub, proposal.arguments)
+    response = await chaincode.invoke(stub, proposal.arguments)
     if response.status >= _REFUSED:
         return response, None
     await stub.send_writes()
@@ -71,7 +64,7 @@ def _refused(refusal: Refusal) -> Response:
     return Response(refusal.code.status, refusal.to_message(), b"")
 
 
-def _completed(message: Any, response: Response, event: tuple[str, bytes] | None) -> Any:
+def _completed(message: Any, response: ChaincodeResponse, event: tuple[str, bytes] | None) -> Any:
     payload = ResponseMessage(status=response.status, message=response.message, payload=response.payload)
     completed = ChaincodeMessage(
         type=ChaincodeMessage.COMPLETED,

@@ -6,10 +6,10 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_fabric.errors import FabricError
 from veilmesh_fabric.identity import SigningIdentity
 
-from veilmesh_network.embedded.endorser import Chaincode
 from veilmesh_network.embedded.server import EmbeddedLedger, LedgerIdentities
 from veilmesh_network.errors import NetworkError
 from veilmesh_network.network import ADMIN, BANNER, ORDERER, PEER, Network

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc.aio
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_chaincode.shim.server import serve
 from veilmesh_chaincode.shim.settings import Address, Settings, Tls
-from veilmesh_chaincode.shim.transaction import Contracts
 from veilmesh_network.certificates import CertificateAuthority
 
 from tests.integration.chaincode.remote_peer import dial
@@ -34,8 +34,8 @@ class Service:
 
 
 @asynccontextmanager
-async def running(contracts: Contracts) -> AsyncIterator[Service]:
-    """Serve `contracts` while the context is open; then stop as the process does on SIGTERM."""
+async def running(chaincode: Chaincode) -> AsyncIterator[Service]:
+    """Serve `chaincode` while the context is open; then stop as the process does on SIGTERM."""
     authority = CertificateAuthority.create("tlsca.org1.example.com", "org1.example.com")
     pair = authority.issue_tls("chaincode", hosts=["localhost", "127.0.0.1"])
     settings = Settings(
@@ -46,7 +46,7 @@ async def running(contracts: Contracts) -> AsyncIterator[Service]:
     )
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(settings, contracts, stop=stop, started=port.set_result))
+    serving = asyncio.create_task(serve(settings, chaincode, stop=stop, started=port.set_result))
     try:
         yield Service(await port, authority, stop)
     finally:

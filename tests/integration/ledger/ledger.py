@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_fabric import Contract, Gateway, RetryPolicy, SigningIdentity, blocks, connect
 from veilmesh_fabric.ordering import OrdererEndpoint
 from veilmesh_fabric.verification import verify_blocks
 from veilmesh_fabric.verification_report import VerificationReport
-from veilmesh_network.embedded.endorser import Chaincode
 from veilmesh_network.embedded.process import ledger_identities
 from veilmesh_network.embedded.server import EmbeddedLedger
 from veilmesh_network.network import AUDITOR, OPERATOR, Network

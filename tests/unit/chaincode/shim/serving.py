@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from fabric_protos.msp.identities_pb2 import SerializedIdentity
 from veilmesh_chaincode.chaincode import Response
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_chaincode.shim.metrics import Metrics
 from veilmesh_chaincode.shim.stream import PeerStream
 from veilmesh_chaincode.shim.stub import TransactionStub
-from veilmesh_chaincode.shim.transaction import Contracts
 from veilmesh_chaincode.stub import Stub
 from veilmesh_network.certificates import CertificateAuthority, NodeRole
 
@@ -34,11 +34,11 @@ class OneContract:
 
 @asynccontextmanager
 async def serving(
-    contracts: Contracts, peer: FakePeer | None = None, metrics: Metrics | None = None
+    chaincode: Chaincode, peer: FakePeer | None = None, metrics: Metrics | None = None
 ) -> AsyncIterator[tuple[FakePeer, PeerStream]]:
     """Serve a peer while the context is open; then the peer hangs up."""
     peer = peer or FakePeer()
-    stream = PeerStream(peer, PACKAGE_ID, contracts, metrics or Metrics())
+    stream = PeerStream(peer, PACKAGE_ID, chaincode, metrics or Metrics())
     task = asyncio.create_task(stream.serve())
     try:
         yield peer, stream
