@@ -6,8 +6,8 @@ de-identified too, and the surrogate is fitted to the photo's light and grain. S
 
 | mode | shape | jaw | hair and hats over the forehead |
 |---|---|---|---|
-| `natural` | the donor's, with the person's pose and expression | half way to the donor's | kept |
-| `strict` | the donor's, but for how far mouth and eyes are open | the donor's | covered |
+| `natural` | the donor's, with the person's pose and expression | seven tenths donor's | kept |
+| `strict` | the same, with less of the person | the donor's | covered |
 
 Where the release gate refuses a face, other donors are drawn for it, up to `DRAWN_FROM`, and then `natural`
 goes on to `strict`.
@@ -47,7 +47,7 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-_STRICT: Final = Setting(caution=None, jaw=0.8, keeps_hair=False, keeps_obstacles=False)
+_STRICT: Final = Setting(caution=60.0, jaw=1.0, keeps_hair=False, keeps_obstacles=False)
 SETTINGS: Final = {  # in the order of attempts
     Mode.NATURAL: (Setting(caution=20.0, jaw=0.7), _STRICT),
     Mode.STRICT: (_STRICT,),

@@ -8,6 +8,9 @@ off the landmarks:
 - look: the first principal components of the coarse, tone-free texture;
 - apparent: gender, age and group, linear scores fitted to photos with labels. They say how a face looks to
   that model, not who somebody is, and serve to hand nobody another gender or ancestry.
+
+Beside them stands what a surrogate must *not* have in common: its likeness, a linear guess at what a face
+encoder makes of the face, less all that tells of gender, age or group.
 """
 
 from dataclasses import dataclass
@@ -19,7 +22,8 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.surrogate.frame import Frame
-from veilmesh_ml.surrogate.geometry import ALIGNMENT_WEIGHTS, TEXTURE_PX, Plane, fit_similarity
+from veilmesh_ml.surrogate.geometry import ALIGNMENT_WEIGHTS, Plane, Points, fit_similarity
+from veilmesh_ml.surrogate.samples import middle
 
 MEASURED: Final = (
     "lightness",
@@ -39,38 +43,72 @@ APPARENT: Final = ("woman", "age", *GROUPS)
 LOOK_COMPONENTS: Final = 16
 ATTRIBUTES: Final = (*MEASURED, *(f"look {i}" for i in range(LOOK_COMPONENTS)), *APPARENT)
 
+LIKENESS_COMPONENTS: Final = 64
+SHAPE_SCALE: Final = 0.015  # of landmarks' offsets, pixels of the frame, beside the appearance features
+
 _LOOK_PX: Final = 40
 _GRADIENT_PX, _CELLS, _DIRECTIONS = 96, 12, 8  # of the gradient histograms
 _COLOUR_PX: Final = 20
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What is read off a face.
+
+    Attributes:
+        attributes: in the order of `ATTRIBUTES`, float64.
+        likeness: of length 1, (LIKENESS_COMPONENTS,); the product of two says how alike two faces are.
+    """
+
+    attributes: NDArray[np.float64]
+    likeness: NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class AttributeModel:
-    """The linear part: look and apparent attributes.
+    """The linear part: look, apparent attributes and likeness.
 
     Attributes:
         look_mean, look: (d,), (d, LOOK_COMPONENTS) over `coarse_texture`.
         apparent_bias, apparent: (len(APPARENT),), (f, len(APPARENT)) over `appearance_features`.
+        likeness_bias, likeness: (LIKENESS_COMPONENTS,), (f + 136, LIKENESS_COMPONENTS) over the same and the
+            landmarks' offsets.
     """
 
     look_mean: NDArray[np.float32]
     look: NDArray[np.float32]
     apparent_bias: NDArray[np.float32]
     apparent: NDArray[np.float32]
+    likeness_bias: NDArray[np.float32]
+    likeness: NDArray[np.float32]
 
-    def attributes(
-        self, texture: RgbImage, landmarks: NDArray[np.floating] | NDArray[np.integer], frame: Frame
-    ) -> NDArray[np.float64]:
-        """Return the face's attributes, in the order of `ATTRIBUTES`.
+    def read(
+        self,
+        texture: RgbImage,
+        landmarks: NDArray[np.floating] | NDArray[np.integer],
+        upright: Points,
+        frame: Frame,
+    ) -> Reading:
+        """Read a face.
 
         Args:
             texture: the face in the frame, uint8 (160, 160, 3).
             landmarks: in the photo, (68, 2).
+            upright: the same aligned to the frame.
             frame: of the texture.
         """
         look = (coarse_texture(texture, frame) - self.look_mean) @ self.look
-        apparent = appearance_features(texture, frame) @ self.apparent + self.apparent_bias
-        return np.concatenate([measured(texture, landmarks, frame), look, apparent]).astype(np.float64)
+        features = appearance_features(texture, frame)
+        apparent = features @ self.apparent + self.apparent_bias
+        attributes = np.concatenate([measured(texture, landmarks, frame), look, apparent])
+        seen = np.concatenate([features, shape_features(upright, frame)])
+        likeness = (seen @ self.likeness + self.likeness_bias).astype(np.float64)
+        return Reading(attributes.astype(np.float64), likeness / (np.linalg.norm(likeness) + 1e-9))
+
+
+def shape_features(upright: Points, frame: Frame) -> NDArray[np.float32]:
+    """Return how landmarks aligned to the frame stray from its mean shape, flat (136,)."""
+    return ((upright - frame.mean_shape[:68]).ravel() * SHAPE_SCALE).astype(np.float32)
 
 
 def measured(
@@ -78,19 +116,23 @@ def measured(
 ) -> NDArray[np.float64]:
     """Return the attributes of `MEASURED`."""
     lab = cv2.cvtColor(texture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    light, skin = lab[..., 0], frame.skin
-    columns, rows = np.arange(TEXTURE_PX), np.arange(TEXTURE_PX)[:, np.newaxis]
-    tone = np.median(lab[skin], axis=0)
-    left = np.median(light[skin & (columns < TEXTURE_PX / 2 - 12)])
-    right = np.median(light[skin & (columns > TEXTURE_PX / 2 + 12)])
-    mouth_row = frame.mean_shape[48:68, 1].min()
-    chin_row = frame.mean_shape[57, 1]
-    cheeks = np.median(light[skin & (rows < mouth_row)])
-    beard = cheeks - np.median(light[skin & (rows > chin_row)])
-    forehead = np.median(light[frame.forehead & (frame.depth_px > 20)])
+    light, places = lab[..., 0], frame.places
+    flat = light.ravel()
+    tone = middle(lab.reshape(-1, 3)[places.skin])
+    left, right, cheeks, chin, forehead = (
+        float(middle(flat[part]))
+        for part in (places.left, places.right, places.cheeks, places.chin, places.forehead)
+    )
     yaw, pitch, opening, width = _pose_and_mouth(np.asarray(landmarks, dtype=np.float64), frame)
     return np.array(
-        [*tone, left - right, forehead - cheeks, yaw, pitch, opening, width, beard, _glasses(light, frame)]
+        [
+            *tone,
+            left - right,
+            forehead - cheeks,
+            *(yaw, pitch, opening, width),
+            cheeks - chin,
+            _glasses(light, frame),
+        ]
     )
 
 
@@ -98,7 +140,7 @@ def coarse_texture(texture: RgbImage, frame: Frame) -> NDArray[np.float32]:
     """Return the face's 40 x 40 LAB pixels without their median tone, flat."""
     small = cv2.resize(texture, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA)
     pixels = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[_inside(frame, _LOOK_PX)].astype(np.float32)
-    pixels -= np.median(pixels, axis=0)
+    pixels -= middle(pixels)
     pixels[:, 1:] *= 1.5
     return pixels.ravel()
 
@@ -109,7 +151,7 @@ def appearance_features(texture: RgbImage, frame: Frame) -> NDArray[np.float32]:
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     coarse = cv2.resize(lab, (_COLOUR_PX, _COLOUR_PX), interpolation=cv2.INTER_AREA)
     pixels = coarse[_inside(frame, _COLOUR_PX)].astype(np.float32)
-    tone = np.median(pixels, axis=0)
+    tone = middle(pixels)
     return np.concatenate(
         [_gradients(np.asarray(lab[..., 0], dtype=np.uint8)), ((pixels - tone) / 20).ravel(), tone / 40]
     )

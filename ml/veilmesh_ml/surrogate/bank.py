@@ -24,9 +24,10 @@ from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.geometry import TEXTURE_PX
 from veilmesh_ml.surrogate.shape import ShapeModel
 
-FORMAT: Final = "veilmesh/bank/1"
+FORMAT: Final = "veilmesh/bank/2"
 MIN_PEOPLE: Final = 16
 JPEG_QUALITY: Final = 88
+_MODEL: Final = ("look_mean", "look", "apparent_bias", "apparent", "likeness_bias", "likeness")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Bank:
         textures: uint8 (k, 160, 160, 3), one per donor.
         shapes: mean landmarks of each donor's people, aligned to the frame, float64 (k, 68, 2).
         attributes: mean attributes of each donor's people, float64 (k, len(ATTRIBUTES)).
+        likenesses: of each donor itself, float64 (k, LIKENESS_COMPONENTS), of length 1.
         people: how many distinct people each donor is the average of, int (k,).
         spread: standard deviation of every attribute over the faces it was built from.
         attribute_model, shape_model: see there.
@@ -48,6 +50,7 @@ class Bank:
     textures: NDArray[np.uint8] = field(repr=False)
     shapes: NDArray[np.float64] = field(repr=False)
     attributes: NDArray[np.float64] = field(repr=False)
+    likenesses: NDArray[np.float64] = field(repr=False)
     people: NDArray[np.int64] = field(repr=False)
     spread: NDArray[np.float64] = field(repr=False)
     attribute_model: AttributeModel = field(repr=False)
@@ -71,12 +74,15 @@ def encode_bank(bank: Bank) -> bytes:
         "texture_bytes": np.array([len(jpeg) for jpeg in jpegs], dtype=np.uint32),
         "shapes": bank.shapes.astype(np.float32),
         "attributes": bank.attributes.astype(np.float32),
+        "likenesses": bank.likenesses.astype(np.float16),
         "people": bank.people.astype(np.uint16),
         "spread": bank.spread.astype(np.float32),
         "look_mean": bank.attribute_model.look_mean.astype(np.float16),
         "look": bank.attribute_model.look.astype(np.float16),
         "apparent_bias": bank.attribute_model.apparent_bias.astype(np.float32),
         "apparent": bank.attribute_model.apparent.astype(np.float16),
+        "likeness_bias": bank.attribute_model.likeness_bias.astype(np.float32),
+        "likeness": bank.attribute_model.likeness.astype(np.float16),
         "shape_basis": bank.shape_model.basis.astype(np.float32),
         "shape_within": bank.shape_model.within.astype(np.float64),
         "shape_between": bank.shape_model.between.astype(np.float64),
@@ -133,11 +139,10 @@ def _bank(arrays: Mapping[str, NDArray[np.generic]], digest: str) -> Bank:
         textures=np.stack([_texture(jpeg) for jpeg in jpegs]),
         shapes=arrays["shapes"].astype(np.float64),
         attributes=arrays["attributes"].astype(np.float64),
+        likenesses=arrays["likenesses"].astype(np.float64),
         people=people,
         spread=arrays["spread"].astype(np.float64),
-        attribute_model=AttributeModel(
-            *(arrays[name].astype(np.float32) for name in ("look_mean", "look", "apparent_bias", "apparent"))
-        ),
+        attribute_model=AttributeModel(*(arrays[name].astype(np.float32) for name in _MODEL)),
         shape_model=ShapeModel(
             *(arrays[f"shape_{name}"].astype(np.float64) for name in ("basis", "within", "between"))
         ),

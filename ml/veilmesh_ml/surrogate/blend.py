@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from veilmesh_ml.keystream import derive, words
 from veilmesh_ml.surrogate.geometry import Plane
 from veilmesh_ml.surrogate.occlusion import Lab
+from veilmesh_ml.surrogate.samples import middle, sampled
 
 _GRAIN_PX = 128  # side of the grain that is drawn; larger faces repeat it
 
@@ -32,23 +33,34 @@ class ToneMatch:
     photo: NDArray[np.float32]
 
     def apply(self, lab: Lab) -> Lab:
-        return (lab - self.donor) * self.gain + self.photo
+        affine = np.column_stack([np.diag(self.gain), self.photo - self.donor * self.gain])
+        return np.asarray(cv2.transform(lab, affine.astype(np.float64)), dtype=np.float32)
 
 
 def match_tone(photo: Lab, donor: Lab, skin: NDArray[np.bool_]) -> ToneMatch:
     """Give the donor's skin the photo's median and spread."""
-    mine, theirs = photo[skin][::2], donor[skin][::2]
+    chosen = sampled(skin)
+    mine, theirs = photo.reshape(-1, 3)[chosen], donor.reshape(-1, 3)[chosen]
     spread = mine.std(axis=0) / np.maximum(theirs.std(axis=0), 1)
     low, high = np.array([0.75, 0.3, 0.3]), np.array([1.4, 1.2, 1.2])
     gain = np.clip(spread, low, high).astype(np.float32)
-    return ToneMatch(np.median(theirs, axis=0), gain, np.median(mine, axis=0))
+    return ToneMatch(middle(theirs), gain, middle(mine))
 
 
 def smooth_field(difference: Lab, weight: Plane, sigma_px: float) -> Lab:
     """Return the weighted local mean of a difference; towards 0 where nothing has weight near by."""
-    sums = _smooth(difference * weight[..., np.newaxis], sigma_px)
-    total = _smooth(weight, sigma_px)
-    return np.asarray(sums / (total + 0.02)[..., np.newaxis], dtype=np.float32)
+    both = np.dstack([difference * weight[..., np.newaxis], weight])
+    blurred = coarsely_blurred(both, sigma_px)
+    return np.asarray(blurred[..., :3] / (blurred[..., 3:] + 0.02), dtype=np.float32)
+
+
+def coarsely_blurred(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    """Return a wide blur, made of fewer pixels: half a sigma each."""
+    height, width = values.shape[:2]
+    step = max(1.0, sigma_px / 2)
+    coarse = max(1, round(width / step)), max(1, round(height / step))
+    small = _smooth(_resized(values, coarse, cv2.INTER_AREA), sigma_px * coarse[0] / width)
+    return _resized(small, (width, height), cv2.INTER_LINEAR)
 
 
 def match_sharpness(photo: Plane, donor: Plane, where: NDArray[np.bool_], scale: float) -> Plane:
@@ -61,15 +73,14 @@ def match_sharpness(photo: Plane, donor: Plane, where: NDArray[np.bool_], scale:
         scale: width of the face over 100 px.
     """
     unit = max(0.6, scale)
-    goal = _detail(photo, unit)[where].std()
-    own = _detail(donor, unit)[where].std()
+    goal, own = _spread(_detail(photo, unit), where), _spread(_detail(donor, unit), where)
     if own <= goal:
         amount = min(float(goal / max(own, 0.1)) - 1, 1.0)
         return np.asarray(donor + 0.8 * amount * _detail(donor, 1.2 * unit), dtype=np.float32)
     blurred = donor
     for sigma in (0.6, 1.0, 1.5, 2.2, 3.2):
         blurred = _smooth(donor, sigma * unit)
-        if _detail(blurred, unit)[where].std() <= 1.15 * goal:
+        if _spread(_detail(blurred, unit), where) <= 1.15 * goal:
             break
     return blurred
 
@@ -88,7 +99,16 @@ def add_grain(photo: Plane, donor: Plane, skin: NDArray[np.bool_], key: bytes) -
 
 
 def _noise(light: Plane, skin: NDArray[np.bool_]) -> float:
-    return float(1.4826 * np.median(np.abs(_detail(light, 1.0)[skin])))
+    return float(1.4826 * middle(np.abs(_detail(light, 1.0).ravel()[sampled(skin)])))
+
+
+def _spread(values: Plane, where: NDArray[np.bool_]) -> float:
+    """Standard deviation."""
+    return float(cv2.meanStdDev(values, mask=where.astype(np.uint8))[1][0, 0])
+
+
+def _resized(values: NDArray[np.float32], size: tuple[int, int], interpolation: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), dtype=np.float32)
 
 
 def _detail(light: Plane, sigma_px: float) -> Plane:

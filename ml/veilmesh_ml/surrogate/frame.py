@@ -22,6 +22,7 @@ from veilmesh_ml.surrogate.geometry import (
     piecewise_affine,
     with_forehead,
 )
+from veilmesh_ml.surrogate.samples import sampled
 
 MARGIN_PX: Final = 4  # between the mean face and the frame's edge
 EYES: Final = (range(36, 42), range(42, 48))
@@ -90,6 +91,30 @@ class Frame:
     @cached_property
     def forehead(self) -> NDArray[np.bool_]:
         return self.face & (np.arange(TEXTURE_PX)[:, np.newaxis] < self.brow_row - 2)
+
+    @cached_property
+    def places(self) -> "Places":
+        columns, rows = np.arange(TEXTURE_PX), np.arange(TEXTURE_PX)[:, np.newaxis]
+        return Places(
+            skin=sampled(self.skin),
+            left=sampled(self.skin & (columns < TEXTURE_PX / 2 - 12)),
+            right=sampled(self.skin & (columns > TEXTURE_PX / 2 + 12)),
+            cheeks=sampled(self.skin & (rows < self.mean_shape[48:68, 1].min())),
+            chin=sampled(self.skin & (rows > self.mean_shape[57, 1])),
+            forehead=sampled(self.forehead & (self.depth_px > 20)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Pixels of parts of the skin, enough for a median, as indices into the flattened frame."""
+
+    skin: NDArray[np.intp]
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    cheeks: NDArray[np.intp]
+    chin: NDArray[np.intp]
+    forehead: NDArray[np.intp]
 
 
 def mean_frame(shapes: NDArray[np.integer] | NDArray[np.floating]) -> Frame:

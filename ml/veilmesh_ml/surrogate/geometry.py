@@ -126,9 +126,11 @@ def follow(owner: NDArray[np.int32], target: Points, source: Points, triangles: 
     affine[1:][flat, 2] = origins[flat].mean(axis=1)
     height, width = owner.shape
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, np.newaxis]
-    by_column, by_row, constant = affine.astype(np.float32).transpose(1, 0, 2)
+    by_column, by_row, constant = affine.astype(np.float32).transpose(1, 2, 0)
     across, down = (
-        by_column[:, axis][owner] * columns + by_row[:, axis][owner] * rows + constant[:, axis][owner]
+        by_column[axis].take(owner, mode="clip") * columns
+        + by_row[axis].take(owner, mode="clip") * rows
+        + constant[axis].take(owner, mode="clip")
         for axis in range(2)
     )
     return Warp(across, down, owner > 0)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.surrogate.geometry import Plane
+from veilmesh_ml.surrogate.samples import middle, sampled
 
 Lab = NDArray[np.float32]  # (height, width, 3), as OpenCV scales it for uint8: 0 to 255
 
-MOST_SAMPLES: Final = 1000  # of skin
 LIGHTER: Final = 0.3
 SURE_SHARE: Final = 0.1
 GLARE: Final = 250  # lightness, of 255
@@ -50,28 +50,28 @@ def learn_skin(lab: Lab, skin: NDArray[np.bool_]) -> SkinModel:
         lab: the photo.
         skin: where cheeks, nose and chin are; at least a dozen pixels.
     """
-    rows, columns = np.nonzero(skin)
-    step = max(1, len(rows) // MOST_SAMPLES)
-    rows, columns = rows[::step], columns[::step]
-    values = lab[rows, columns]
     height, width = skin.shape
+    chosen_px = sampled(skin)
+    rows, columns = np.divmod(chosen_px, width)
+    values = lab.reshape(-1, 3)[chosen_px]
     places = np.column_stack([np.ones(len(rows)), columns / width - 0.5, rows / height - 0.5])
-    good = np.ones(len(rows), dtype=np.bool_)
+    good: NDArray[np.bool_] = np.ones(len(rows), dtype=np.bool_)
     plane, spread = np.zeros(3), np.ones(3, dtype=np.float32)
-    colour = np.median(values[:, 1:], axis=0)
+    colour = middle(values[:, 1:])
     for _ in range(2):
         chosen = places[good]
         plane = np.linalg.solve(chosen.T @ chosen + 1e-3 * np.eye(3), chosen.T @ values[good, 0])
         residual = np.column_stack([values[:, 0] - places @ plane, values[:, 1:] - colour])
-        spread = 1.4826 * np.median(np.abs(residual - np.median(residual, axis=0)), axis=0)
+        spread = 1.4826 * middle(np.abs(residual - middle(residual)))
         spread = np.clip(spread, (9, 3.5, 3.5), (26, 9, 9)).astype(np.float32)
-        good = (np.abs(residual) < 2.5 * spread).all(axis=1)
+        good = np.asarray((np.abs(residual) < 2.5 * spread).all(axis=1))
         if good.sum() < 12:
             break
-        colour = np.median(values[good, 1:], axis=0)
-    across, down = np.arange(width) / width - 0.5, (np.arange(height) / height - 0.5)[:, np.newaxis]
+        colour = middle(values[good, 1:])
+    across, down = _centred(width), _centred(height)[:, np.newaxis]
     # the fall-off is not carried on without end into the forehead
-    light = plane[0] + np.clip(plane[1], -90, 90) * across + np.clip(plane[2], -60, 60) * down
+    level, by_column, by_row = np.clip(plane, (0, -90, -60), (255, 90, 60)).astype(np.float32)
+    light = level + by_column * across + by_row * down
     expected = np.empty((height, width, 3), dtype=np.float32)
     expected[..., 0] = light
     expected[..., 1:] = colour
@@ -86,17 +86,22 @@ def fall_off(light: Plane, skin: NDArray[np.bool_]) -> Plane:
         skin: the pixels it is fitted to, least squares; at least a dozen.
     """
     height, width = light.shape
-    rows, columns = np.nonzero(skin)
-    places = np.column_stack([columns / width, rows / height])
+    chosen = sampled(skin)
+    rows, columns = np.divmod(chosen, width)
+    places = np.column_stack([columns / width, rows / height]) - 0.5
     middle = places.mean(axis=0)
     centred = places - middle
-    values = light[rows, columns]
+    values = light.ravel()[chosen]
     slope = np.linalg.solve(centred.T @ centred + 1e-2 * np.eye(2), centred.T @ (values - values.mean()))
-    across, down = (
-        np.arange(width) / width - middle[0],
-        (np.arange(height) / height - middle[1])[:, np.newaxis],
-    )
-    return np.asarray(np.clip(slope[0] * across + slope[1] * down, -50, 50), dtype=np.float32)
+    by_column, by_row = slope.astype(np.float32)
+    level = np.float32(slope @ middle)
+    falling = by_column * _centred(width) + by_row * _centred(height)[:, np.newaxis] - level
+    return np.asarray(np.clip(falling, -50, 50), dtype=np.float32)
+
+
+def _centred(length: int) -> NDArray[np.float32]:
+    """Places along a side of the picture, from -0.5 to 0.5."""
+    return np.arange(length, dtype=np.float32) / np.float32(length) - np.float32(0.5)
 
 
 def reaching_in(

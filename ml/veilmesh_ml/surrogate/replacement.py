@@ -2,7 +2,7 @@
 
 1. bring the face into the bank's frame; read its attributes; choose a donor with the key;
 2. place the donor's landmarks: pose and expression of the person, identity of nobody (`shape`);
-3. warp the donor there; in strict mode warp the picture around it too, so that the jaw is the donor's;
+3. warp the picture around it so that the jaw becomes the donor's, and the donor there;
 4. decide which pixels are not skin and stay (`occlusion`);
 5. match tone, light, sharpness and grain (`blend`), and lay the surrogate in with a narrow feather.
 
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import derive
+from veilmesh_ml.surrogate.attributes import Reading
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.blend import (
     ToneMatch,
     add_grain,
+    coarsely_blurred,
     match_sharpness,
     match_tone,
     smooth_field,
@@ -39,28 +41,22 @@ from veilmesh_ml.surrogate.geometry import (
     with_forehead,
 )
 from veilmesh_ml.surrogate.occlusion import Lab, fall_off, follow_edges, learn_skin, reaching_in
+from veilmesh_ml.surrogate.samples import middle, sampled
 from veilmesh_ml.surrogate.shape import aligned
 
-DECIDED_AT_PX: Final = (
-    160  # width of the face at which pixels are judged; larger faces are scaled down for that
-)
+DECIDED_AT_PX: Final = 80  # width of the face at which pixels are judged; larger faces are scaled down
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
 FADE: Final = 0.05  # widths of the face: how fast the correction at the rim fades inwards
-SIDE: Final = 0.03  # widths of the face: how far from the outline hair at the sides stays
+SIDE: Final = 0.015  # widths of the face: how far from the outline hair at the sides stays
 MARGIN: Final = 0.06  # widths of the face: what is looked at around it
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
 # Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
 # lower face something held before it.
-HAIR: Final = 4.5
-LIKE_HAIR: Final = 2.5  # beside hair, this is hair as well
+HAIR: Final = 5.0
+LIKE_HAIR: Final = 2.8  # beside hair, this is hair as well
 OBSTACLE: Final = 5.0
 BROW: Final = 0.09  # widths of the face: room about the landmarks of the brows
-MOUTH_AND_EYES: Final = (  # upper and lower points that open and close
-    ((50, 51, 52, 61, 62, 63), (58, 57, 56, 67, 66, 65)),
-    ((37, 38), (41, 40)),
-    ((43, 44), (47, 46)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +64,16 @@ class Setting:
     """How much of the person stays.
 
     Attributes:
-        caution: of the shape filter, 1 and more; None takes the donor's shape wholly, but for how far mouth
-            and eyes are open.
+        caution: of the shape filter, 1 and more: the higher, the less of the person's landmarks.
         jaw: how far the jaw becomes the donor's, 0 to 1; the picture around it is warped as far.
         feather: width of the transition, in widths of the face.
         keeps_hair: whether hair and hats over the forehead stay.
         keeps_obstacles: whether things before the lower face stay.
     """
 
-    caution: float | None
+    caution: float
     jaw: float
-    feather: float = 0.035
+    feather: float = 0.028
     keeps_hair: bool = True
     keeps_obstacles: bool = True
 
@@ -108,7 +103,7 @@ def replace_face(
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
     upright = aligned(landmarks, bank.frame.mean_shape)
-    donor = choose(bank, _attributes(window, points, bank), upright, key, draw)
+    donor = choose(bank, _read(window, points, upright, bank), key, draw)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     corner, part = _around(placed, MARGIN * width_px, base)
@@ -137,35 +132,19 @@ def _around(
     return low, (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
-def _attributes(window: RgbImage, points: Points, bank: Bank) -> NDArray[np.float64]:
+def _read(window: RgbImage, points: Points, upright: Points, bank: Bank) -> Reading:
     texture = np.asarray(bank.frame.warp_from(points).pull(window), dtype=np.uint8)
     texture[~bank.frame.face] = 0
-    return bank.attribute_model.attributes(texture, points[:68], bank.frame)
+    return bank.attribute_model.read(texture, points[:68], upright, bank.frame)
 
 
 def _placed(landmarks: Points, donor: int, bank: Bank, setting: Setting) -> Points:
     """Return the surrogate's 77 points in the window."""
     shape = bank.shapes[donor]
     onto = fit_similarity(shape, landmarks, ALIGNMENT_WEIGHTS)
-    if setting.caution is None:
-        new = _opened_like(onto.apply(shape), landmarks, onto.matrix[:, 1])
-    else:
-        new = onto.apply(shape + bank.shape_model.kept(onto.undo(landmarks) - shape, setting.caution))
+    new = onto.apply(shape + bank.shape_model.kept(onto.undo(landmarks) - shape, setting.caution))
     outline = (1 - setting.jaw) * with_forehead(landmarks) + setting.jaw * with_forehead(new)
     return np.concatenate([outline[:17], new[17:], outline[68:]])
-
-
-def _opened_like(new: Points, landmarks: Points, down: NDArray[np.float64]) -> Points:
-    """Open mouth and eyes as far as the person's are."""
-    down = down / max(1e-9, float(np.hypot(*down)))
-    opened = new.copy()
-    for upper, lower in MOUTH_AND_EYES:
-        above, below = list(upper), list(lower)
-        wider = (landmarks[below] - landmarks[above]) - (new[below] - new[above])
-        missing = 0.45 * float(wider.mean(axis=0) @ down) * down
-        opened[above] -= missing
-        opened[below] += missing
-    return opened
 
 
 def _with_jaw(window: RgbImage, points: Points, placed: Points) -> RgbImage:
@@ -246,7 +225,7 @@ def _compose(
 ) -> tuple[RgbImage, NDArray[np.bool_]]:
     """Lay the donor into the window; return it and which pixels it covers."""
     scene = _scene(base, placed, width_px, bank, donor)
-    judged = _scaled_down(scene, base, placed, bank, donor)
+    judged = _scaled_down(scene)
     decision = _decide(judged, own_brows * (judged.width_px / width_px), setting)
     surrogate = decision.match.apply(scene.donor) + _enlarged(decision.correction, scene)
     if scene.features.sum() >= LEAST_SKIN_PX:
@@ -266,16 +245,27 @@ def _compose(
     return np.rint(mixed).astype(np.uint8), alpha > 0
 
 
-def _scaled_down(scene: _Scene, base: RgbImage, placed: Points, bank: Bank, donor: int) -> _Scene:
+def _scaled_down(scene: _Scene) -> _Scene:
     """The scene at which pixels are judged: itself, or a smaller one where the face is large."""
     scale = DECIDED_AT_PX / scene.width_px
     if scale >= 1:
         return scene
-    height, width = base.shape[:2]
+    height, width = scene.depth.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(cv2.resize(base, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    ratio = np.array([size[0] / width, size[1] / height])
-    return _scene(small, placed * ratio, scene.width_px * scale, bank, donor)
+    parts = cv2.merge(
+        [part.astype(np.uint8) for part in (scene.inside, scene.skin, scene.features, scene.forehead)]
+    )
+    nearest = cv2.resize(parts, size, interpolation=cv2.INTER_NEAREST) > 0
+    inside, skin, features, forehead = np.moveaxis(nearest, 2, 0)
+    photo, donor, depth = (
+        np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        for values in (scene.photo, scene.donor, scene.depth)
+    )
+    if skin.sum() < LEAST_SKIN_PX:
+        return scene
+    return _Scene(
+        photo, donor, inside, skin, features, forehead, depth * np.float32(scale), scene.width_px * scale
+    )
 
 
 def _enlarged(values: NDArray[np.float32], scene: _Scene) -> NDArray[np.float32]:
@@ -338,16 +328,19 @@ def _correction(
     """The fall-off of light across the face, the forehead's tone, and what is then still wrong at the rim."""
     falling = np.zeros_like(toned)
     falling[..., 0] = fall_off(scene.photo[..., 0], usable) - fall_off(toned[..., 0], usable)
-    likely = np.exp(-((unlike / 2.5) ** 2)).astype(np.float32) * ~kept
-    bare = scene.forehead & (likely > 0.3)
-    if bare.sum() >= LEAST_SKIN_PX:
-        tone = np.clip(np.median((scene.photo - toned - falling)[bare], axis=0), -25, 25)
-        above = cv2.GaussianBlur(scene.forehead.astype(np.float32), (0, 0), 0.08 * scene.width_px)
-        falling += above[..., np.newaxis] * tone.astype(np.float32)
+    difference = scene.photo - toned - falling
+    likely = np.exp(unlike * unlike * np.float32(-0.16)) * ~kept
+    bare = sampled(scene.forehead & (likely > 0.3))
+    if len(bare) >= LEAST_SKIN_PX:
+        tone = np.clip(middle(difference.reshape(-1, 3)[bare]), -25, 25).astype(np.float32)
+        above = (
+            coarsely_blurred(scene.forehead.astype(np.float32), 0.08 * scene.width_px)[..., np.newaxis] * tone
+        )
+        falling += above
+        difference -= above
     band = likely * (scene.depth > 0) * (scene.depth < RIM * scene.width_px) * ~scene.features
-    difference = np.clip(scene.photo - toned - falling, -60, 60)
-    close = np.clip(smooth_field(difference, band, 0.08 * scene.width_px), -40, 40)
-    fade = np.exp(-scene.depth / (FADE * scene.width_px))[..., np.newaxis]
+    close = np.clip(smooth_field(np.clip(difference, -60, 60), band, 0.08 * scene.width_px), -40, 40)
+    fade = np.exp(scene.depth * np.float32(-1 / (FADE * scene.width_px)))[..., np.newaxis]
     return np.asarray(falling + close * fade, dtype=np.float32)
 
 

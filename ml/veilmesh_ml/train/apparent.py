@@ -24,9 +24,12 @@ from veilmesh_ml.surrogate.attributes import (
     appearance_features,
     coarse_texture,
     measured,
+    shape_features,
 )
 from veilmesh_ml.surrogate.frame import Frame
+from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.train.faces import TrainingFaces
+from veilmesh_ml.train.likeness import fit_likeness
 
 MIN_LABELLED = 200
 MAX_SCORE = 4.0  # of the teacher: beyond it, it is sure enough
@@ -39,11 +42,13 @@ class Appearances:
 
     Attributes:
         model: for the bank.
+        likeness: every person's true one, a row per face, (n, LIKENESS_COMPONENTS).
         teacher: its scores of every face, averaged over each person's photos, (n, len(APPARENT)).
         attributes: of every face and then of every mirrored face, (2 n, len(ATTRIBUTES)).
     """
 
     model: AttributeModel
+    likeness: NDArray[np.float64]
     teacher: NDArray[np.float64]
     attributes: NDArray[np.float64]
 
@@ -65,11 +70,17 @@ def fit_appearances(faces: TrainingFaces, frame: Frame, seed: int) -> Appearance
     basis[:, :components] = look.components_.T / np.sqrt(look.explained_variance_[0])
     seen = np.stack([appearance_features(texture, frame) for texture in faces.textures])
     student = Ridge(alpha=0.02 * len(faces)).fit(seen, teacher)
+    shapes = np.stack(
+        [shape_features(aligned(points, frame.mean_shape), frame) for points in faces.landmarks]
+    )
+    likeness = fit_likeness(np.column_stack([seen, shapes]), faces.features, faces.people, teacher)
     model = AttributeModel(
         look.mean_.astype(np.float32),
         basis,
         np.asarray(student.intercept_, dtype=np.float32),
         np.asarray(student.coef_.T, dtype=np.float32),
+        likeness.bias,
+        likeness.weights,
     )
     measures = np.stack(
         [measured(*face, frame) for face in zip(faces.textures, faces.landmarks, strict=True)]
@@ -82,7 +93,7 @@ def fit_appearances(faces: TrainingFaces, frame: Frame, seed: int) -> Appearance
             np.concatenate([apparent, apparent]),
         ]
     )
-    return Appearances(model, teacher, attributes)
+    return Appearances(model, likeness.truth, teacher, attributes)
 
 
 def _teacher_scores(faces: TrainingFaces) -> NDArray[np.float64]:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from veilmesh_ml.surrogate.attributes import AttributeModel
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.shape import ShapeModel, fit_shapes
 from veilmesh_ml.train.apparent import fit_appearances
-from veilmesh_ml.train.donors import build_donors
+from veilmesh_ml.train.donors import Donors, build_donors
 from veilmesh_ml.train.faces import TrainingFaces
 
-CLUSTERS = 320
+CLUSTERS = 430
 MAX_PHOTOS_OF_A_PERSON = 8  # in the shape model, so that the famous do not set it alone
 
 
@@ -33,6 +35,7 @@ def build_bank(
         faces,
         appearances.attributes,
         appearances.teacher,
+        appearances.likeness,
         frame,
         clusters=clusters,
         seed=seed,
@@ -43,11 +46,20 @@ def build_bank(
         donors.textures,
         donors.shapes,
         donors.attributes,
+        _likenesses(donors, appearances.model, frame),
         donors.people,
         appearances.attributes.std(axis=0) + 1e-6,
         appearances.model,
         _shapes(faces, frame),
     )
+
+
+def _likenesses(donors: Donors, model: AttributeModel, frame: Frame) -> NDArray[np.float64]:
+    likenesses = []
+    for texture, shape in zip(donors.textures, donors.shapes, strict=True):
+        face = np.where(frame.face[..., np.newaxis], texture, 0).astype(np.uint8)
+        likenesses.append(model.read(face, shape, shape, frame).likeness)
+    return np.stack(likenesses)
 
 
 def _shapes(faces: TrainingFaces, frame: Frame) -> ShapeModel:

@@ -1,8 +1,9 @@
 """From many faces to few averages: cluster, take the most typical distinct people, average them sharply.
 
-1. every face and its mirror image becomes a vector: look, measured attributes, the teacher's scores;
-2. mini-batch k-means (Sculley 2010);
-3. of a cluster the `MOST_PEOPLE` nearest distinct people, none blurred; fewer than `MIN_PEOPLE`: no donor;
+1. every face and its mirror image becomes a vector: look, measures, the teacher's scores, likeness;
+2. mini-batch k-means (Sculley 2010), in which small groups count more than their share;
+3. of all faces the `MOST_PEOPLE` distinct people nearest to a centre, none blurred; donors may share people.
+   Since these also look like each other, their average is sharp and looks like somebody, not like everybody;
 4. their textures, brought to one tone, are averaged; at forehead and rim skin counts and hair does not;
 5. optical flow brings each to the average, twice, so that eyes and lips come out sharp;
 6. averages with dark rims, fringes or sunglasses are dropped.
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
-from veilmesh_ml.surrogate.attributes import APPARENT, ATTRIBUTES, LOOK_COMPONENTS, MEASURED
+from veilmesh_ml.errors import ModelError
+from veilmesh_ml.surrogate.attributes import APPARENT, ATTRIBUTES, GROUPS, LOOK_COMPONENTS, MEASURED
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE
 from veilmesh_ml.surrogate.frame import BROWS, EYES, Frame
 from veilmesh_ml.surrogate.geometry import MIRRORED, TEXTURE_PX, Plane, Points
@@ -47,6 +49,8 @@ _WEIGHTS = {
     "other": 0.3,
 }
 _LOOK_WEIGHT = 1.2
+_LIKENESS_WEIGHT = 2.2  # all components together
+_RARITY = 0.6  # 0: groups have donors as they have photos; 1: equally many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +67,7 @@ def build_donors(
     faces: TrainingFaces,
     attributes: NDArray[np.float64],
     teacher: NDArray[np.float64],
+    likeness: NDArray[np.float64],
     frame: Frame,
     *,
     clusters: int,
@@ -71,25 +76,30 @@ def build_donors(
 ) -> Donors:
     """Cluster and average.
 
+    Raises:
+        ModelError: not one donor came out.
+
     Args:
         faces: to average.
         attributes: of every face and then of every mirrored face, (2 n, len(ATTRIBUTES)).
         teacher: its scores of every face, (n, len(APPARENT)).
+        likeness: true ones of every face, (n, LIKENESS_COMPONENTS).
         frame: of the textures.
         clusters: how many to look for; fewer donors come out.
         seed: of the clustering.
         progress: called with the clusters begun, and how many there are.
     """
-    vectors = _vectors(attributes, np.concatenate([teacher, teacher]))
-    clustering = MiniBatchKMeans(clusters, batch_size=4096, n_init=3, random_state=seed).fit(vectors)
-    distance = ((vectors - clustering.cluster_centers_[clustering.labels_]) ** 2).sum(axis=1)
-    sharp = np.tile(_sharp_enough(faces, frame), 2)
+    twice = np.tile(np.arange(len(faces)), 2)
+    vectors = np.column_stack([_vectors(attributes, teacher[twice]), _identities(likeness)[twice]])
+    clustering = MiniBatchKMeans(clusters, batch_size=4096, n_init=3, random_state=seed)
+    clustering.fit(vectors, sample_weight=_rarity(teacher)[twice])
+    sharp = np.flatnonzero(_sharp_enough(faces, frame)[twice])
     averaging = _Averaging(faces, frame)
     found = []
     for cluster in range(clusters):
         progress(cluster + 1, clusters)
-        members = np.flatnonzero((clustering.labels_ == cluster) & sharp)
-        chosen = _distinct(members[np.argsort(distance[members], kind="stable")], faces.people)
+        distance = ((vectors[sharp] - clustering.cluster_centers_[cluster]) ** 2).sum(axis=1)
+        chosen = _distinct(sharp[np.argsort(distance, kind="stable")], faces.people)
         if len(chosen) < MIN_PEOPLE:
             continue
         texture = averaging.average(chosen)
@@ -97,6 +107,11 @@ def build_donors(
             continue
         shape = averaging.mean_shape(chosen)
         found.append((texture, shape, attributes[chosen].mean(axis=0), len(chosen)))
+    if not found:
+        raise ModelError(
+            f"no donor: no {MIN_PEOPLE} sharp faces of distinct people without hair or glasses over them",
+            hint="add photos",
+        )
     textures, shapes, means, people = zip(*found, strict=True)
     return Donors(np.stack(textures), np.stack(shapes), np.stack(means), np.array(people))
 
@@ -110,6 +125,18 @@ def _vectors(attributes: NDArray[np.float64], teacher: NDArray[np.float64]) -> N
     vectors = (vectors - vectors.mean(axis=0)) / spread
     weights = np.array([_WEIGHTS.get(name, 1.0) for name in ATTRIBUTES])
     return np.asarray(np.clip(vectors, -4, 4) * weights)
+
+
+def _identities(likeness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scaled to `_LIKENESS_WEIGHT` squared in all: so an average is of people who look like each other."""
+    return np.asarray(likeness * (_LIKENESS_WEIGHT / np.sqrt(likeness.var(axis=0).sum())))
+
+
+def _rarity(teacher: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What every face counts in the clustering: small groups get more donors than their share."""
+    group = teacher[:, -len(GROUPS) :].argmax(axis=1)
+    share = np.bincount(group, minlength=len(GROUPS)) / len(group)
+    return np.asarray(1 / np.maximum(share, 0.01)[group] ** _RARITY)
 
 
 def _sharp_enough(faces: TrainingFaces, frame: Frame) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ def bank(
     initials: Annotated[
         str, typer.Option(metavar="A-Z", help="Only people NAME/ with these initials; the rest can judge it.")
     ] = "A-Z",
-    clusters: Annotated[int, typer.Option(min=1, max=2000, help="Donors to look for.")] = 360,
+    clusters: Annotated[int, typer.Option(min=1, max=2000, help="Donors to look for.")] = 430,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the clustering; equal photos and seed, equal bank.")
     ] = 0,

@@ -16,6 +16,7 @@ from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.shape import fit_shapes
 from veilmesh_ml.train.bank import build_bank
 from veilmesh_ml.train.faces import TrainingFaces
+from veilmesh_ml.train.likeness import fit_likeness
 from veilmesh_ml.train.photo_folder import FaceStore, data_digest, photos_of, read_faces
 from veilmesh_ml.weights import shipped_bank
 
@@ -71,6 +72,31 @@ class TestBuilding:
         blank = replace(drawn, labels=np.full_like(drawn.labels, -1))
         with pytest.raises(ModelError, match="0 photos have labels"):
             build_bank(blank, frame, clusters=2)
+
+    def test_too_few_people_make_no_donor(self, drawn: TrainingFaces, frame: Frame) -> None:
+        from dataclasses import replace
+
+        few = replace(drawn, people=np.arange(PHOTOS) % (MIN_PEOPLE - 1))
+        with pytest.raises(ModelError, match="no donor"):
+            build_bank(few, frame, clusters=2)
+
+
+class TestLikeness:
+    def test_tells_people_apart_and_not_by_what_the_teacher_says(self) -> None:
+        random = np.random.default_rng(2)
+        people = np.repeat(np.arange(60), 4)
+        score = random.normal(0, 3, (60, 1))
+        identity = np.concatenate([random.normal(0, 1, (60, 20)), score], axis=1)
+        features = np.pad(identity, ((0, 0), (0, 107)))[people] + random.normal(0, 0.2, (240, 128))
+        seen = (features @ random.normal(0, 1, (128, 160))).astype(np.float32)
+        likeness = fit_likeness(seen, features, people, score[people])
+        guessed = seen @ likeness.weights + likeness.bias
+        unit = guessed / np.linalg.norm(guessed, axis=1, keepdims=True)
+        alike = unit @ unit.T
+        same = people[:, np.newaxis] == people
+        assert alike[same].min() > np.quantile(alike[~same], 0.99)
+        follows = np.corrcoef(np.column_stack([score[people], guessed]).T)[0, 1:]
+        assert np.abs(np.nan_to_num(follows)).max() < 0.35
 
 
 class TestShapes:

@@ -12,6 +12,7 @@ from veilmesh_ml import Engine, Face, RgbImage, load_anonymizer
 from veilmesh_ml.anonymizers import AnonymizedImage
 from veilmesh_ml.errors import ModelError, ParameterError
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE, decode_bank, encode_bank
+from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
 from veilmesh_ml.surrogate.geometry import (
     ALIGNMENT_WEIGHTS,
     MIRRORED,
@@ -19,6 +20,8 @@ from veilmesh_ml.surrogate.geometry import (
     piecewise_affine,
     with_forehead,
 )
+from veilmesh_ml.surrogate.samples import middle, sampled
+from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.weights import read_weights, shipped_bank
 
 pytestmark = pytest.mark.faces
@@ -137,6 +140,44 @@ class TestOddFaces:
             image = np.asarray(cv2.resize(head, None, fx=scale, fy=scale), dtype=np.uint8)
             result = replaced(image, face.scaled(scale))
             assert "masked faces" not in result.parameters
+
+
+class TestTheChoice:
+    def test_the_donors_drawn_are_the_least_like_the_person(self, head: RgbImage, face: Face) -> None:
+        bank = shipped_bank()
+        points = with_forehead(face.landmarks)
+        upright = aligned(points, bank.frame.mean_shape)
+        texture = np.where(bank.frame.face[..., np.newaxis], bank.frame.warp_from(points).pull(head), 0)
+        reading = bank.attribute_model.read(texture.astype(np.uint8), points[:68], upright, bank.frame)
+        drawn = [choose(bank, reading, KEY, draw) for draw in range(DRAWN_FROM)]
+        assert len(set(drawn)) == DRAWN_FROM
+        alike = bank.likenesses @ reading.likeness
+        assert alike[drawn].max() < np.median(alike)
+
+    def test_a_donor_is_like_itself(self) -> None:
+        bank = shipped_bank()
+        alike = bank.likenesses @ bank.likenesses.T
+        assert np.allclose(np.diag(alike), 1, atol=1e-2)
+        assert np.median(alike) < 0.6
+
+
+class TestSamples:
+    @pytest.mark.parametrize("most", [1, 7, 800])
+    def test_are_evenly_spread_and_few_enough(self, most: int) -> None:
+        mask = np.zeros((60, 50), dtype=np.bool_)
+        mask[10:40, 5:45] = True
+        places = sampled(mask, most)
+        assert 0 < len(places) <= most
+        ranks = np.searchsorted(np.flatnonzero(mask), places)
+        assert mask.ravel()[places].all()
+        assert len(set(np.diff(ranks))) <= 1
+
+    def test_none_of_none(self) -> None:
+        assert len(sampled(np.zeros((4, 4), dtype=np.bool_))) == 0
+
+    def test_the_middle_is_the_median(self) -> None:
+        values = np.random.default_rng(0).normal(0, 1, (101, 3)).astype(np.float32)
+        assert np.array_equal(middle(values), np.median(values, axis=0))
 
 
 class TestTheBank:
