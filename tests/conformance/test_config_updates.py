@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -336,3 +336,19 @@ async def test_a_member_leaves_and_comes_back(fabric: FabricNetwork, consortium:
     assert report.violation is None
     async with fabric.contract("Org3MSP") as contract:
         await contract.submit(*vote())
+
+
+async def test_smartbft_orderers_take_updates_too(fabric_bft_network: FabricNetwork) -> None:
+    """One of the four is asked; the block has the signatures of three."""
+    consortium = Consortium(fabric_bft_network.network)
+    before = (await consortium.configuration()).config.orderer.max_message_count
+    for count in (before - 1, before):  # others use this network, too
+        changed = await consortium.change(_batches_of(count))
+        assert changed.config.orderer.max_message_count == count
+    report = verify_blocks(await chain(fabric_bft_network, "Org3MSP"), anchor=fabric_bft_network.genesis)
+    assert report.violation is None
+    assert report.transactions["CONFIG", "VALID"] >= 3
+
+
+def _batches_of(count: int) -> Callable[[Any], Any]:
+    return lambda root: edits.with_batches(root, max_message_count=count)
