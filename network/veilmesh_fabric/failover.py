@@ -205,13 +205,13 @@ class Gateways:
             return
         link.failures += 1
         link.rests_since = self.clock.monotonic()
-        _logger.warning("gateway %s is away (%s)", link.name, why)
-        task = asyncio.create_task(self._recover(link), name=f"recovery of {link.name}")
+        task = asyncio.create_task(self._recover(link, why), name=f"recovery of {link.name}")
         self._recoveries.add(task)
         task.add_done_callback(self._recoveries.discard)
 
-    async def _recover(self, link: Link) -> None:
+    async def _recover(self, link: Link, why: str) -> None:
         """Wait until a gateway is back."""
+        _logger.warning("gateway %s is away: %s", link.name, await link.trouble() or why)
         while True:
             await self.clock.sleep(min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (link.failures - 1)))
             await link.refresh()

@@ -1,5 +1,6 @@
 """`veilmesh`: the commands, put together, and the one place where a failure becomes an exit code."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always, with an `ExitCode`.
     """
+    # gRPC's core logs each failed handshake on stderr, in words of its own; ours say what it means.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # What it returns is the code of a `typer.Exit`, or None.
