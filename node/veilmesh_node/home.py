@@ -3,15 +3,18 @@
     node.toml             settings, see `config.py`; written last, so a folder that has it is whole
     node.key              the node's key under the passphrase
     msp/                  signcerts/ and keystore/: the identity with which it speaks to the ledger
-    tls/                  server.crt, server.key: shown to other nodes and to the organisation's applications
+    tls/                  server.crt, server.key: shown to other nodes, to the organisation's applications, and to
+                          gateways that ask for a client's certificate
     exchange-roots.pem    TLS authorities of the consortium's members: whose nodes may connect
     client-roots.pem      authorities of the organisation's own client certificates
     client-crls/          their revocation lists, *.pem, put there by the operator; need not exist
-    gateway-roots.pem     what vouches for the ledger's gateway
+    gateway-roots.pem     TLS authorities of the ledger's gateways
     vault/                templates, journal, sealing key
     content/              surrogate images
 
-The folder is 0700; keys are 0600. Certificates are issued by the organisation, and copied here.
+The folder is 0700; keys are 0600. Certificates are issued by the organisation, and copied here; a renewed
+one, put in the place of the old, is used without a restart (`certificates.py`). A file of authorities may
+hold several.
 """
 
 import os
