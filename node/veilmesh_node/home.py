@@ -3,8 +3,8 @@
     node.toml             settings, see `config.py`; written last, so a folder that has it is whole
     node.key              the node's key under the passphrase
     msp/                  signcerts/ and keystore/: the identity with which it speaks to the ledger
-    tls/                  server.crt, server.key: shown to other nodes, to the organisation's applications, and to
-                          gateways that ask for a client's certificate
+    tls/                  server.crt, server.key: shown to other nodes, to the organisation's applications,
+                          and to gateways that ask for a client's certificate
     exchange-roots.pem    TLS authorities of the consortium's members: whose nodes may connect
     client-roots.pem      authorities of the organisation's own client certificates
     client-crls/          their revocation lists, *.pem, put there by the operator; need not exist
