@@ -1,4 +1,4 @@
-"""The tests' chaincodes as Fabric services, all in one process: `python -m tests.conformance.chaincode_services`.
+"""The tests' chaincodes as services in one process: `python -m tests.conformance.chaincode_services`.
 
 One line of JSON on standard input says what to serve, a list of
 
@@ -28,13 +28,10 @@ async def _serve_all(services: list[dict[str, Any]]) -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for service in services:
-            started = asyncio.Event()
             contracts = chaincode_of(service["chaincode"], service["msp_id"])
-            serving = serve(
-                _settings(service), contracts, stop=stop, started=lambda _, event=started: event.set()
-            )
-            group.create_task(serving)
-            await started.wait()
+            port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            group.create_task(serve(_settings(service), contracts, stop=stop, started=port.set_result))
+            await port
         print("ready", flush=True)  # noqa: T201 - to who started it
         await asyncio.to_thread(sys.stdin.read)
         stop.set()

@@ -28,7 +28,7 @@ def embedded_network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 
 @pytest.fixture(scope="session")
 def fabric_with_chaincodes(fabric_network: FabricNetwork) -> Iterator[FabricNetwork]:
-    """The shared network with the tests' chaincodes beside its own; at the end its whole chain is verified."""
+    """The shared network with the tests' chaincodes; at the end its whole chain is verified."""
     with chaincodes_deployed(fabric_network.network):
         yield fabric_network
         asyncio.run(_verify(fabric_network))

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from veilmesh_fabric import connect, verify_blocks
+from veilmesh_fabric.block import decode_block
 from veilmesh_fabric.channel_config import ChannelConfig
+from veilmesh_fabric.committed_transaction import TxValidationCode
 from veilmesh_fabric.ordering import orderer_endpoints
 from veilmesh_network.network import CHAINCODE, Network
 
@@ -16,7 +18,7 @@ from tests.integration.ledger.ledger import Ledger, clients, embedded_with
 
 @asynccontextmanager
 async def embedded_ledger(network: Network, file: Path) -> AsyncIterator[Ledger]:
-    """Run the embedded ledger with the consortium's and the tests' chaincodes; at the end its chain must hold."""
+    """Run the embedded ledger with all chaincodes, and verify its chain in the end."""
     names = (CHAINCODE, *CHAINCODES)
     honest = {name: chaincode_of(name, "") for name in names}
     liars = {**honest, **{name: chaincode_of(name, LIAR) for name in ("split",)}}
@@ -27,7 +29,7 @@ async def embedded_ledger(network: Network, file: Path) -> AsyncIterator[Ledger]
 
 @asynccontextmanager
 async def fabric_ledger(fabric: FabricNetwork) -> AsyncIterator[Ledger]:
-    """Reach a real network through the peer of Org1, whoever asks: what it has committed, it knows at once."""
+    """Reach a real network through one peer, whoever asks: what it has committed, it knows at once."""
     address = fabric.network.gateways("Org1MSP")[0]
     async with connect(address, fabric.tls_roots) as connection:
         yield Ledger(
@@ -45,3 +47,14 @@ def require_verified(chain: Sequence[bytes], genesis: bytes) -> None:
     if report.violation is not None:
         raise report.violation
     assert report.blocks == len(chain)
+
+
+async def codes_of(ledger: Ledger, tx_id: str, *, start: int) -> list[str]:
+    """Return the validation codes under which a transaction's id stands in the blocks from `start` on."""
+    blocks = [decode_block(block) for block in await ledger.chain(start)]
+    return [
+        TxValidationCode.Name(code)
+        for block in blocks
+        for transaction, code in zip(block.transactions, block.metadata.validation_codes, strict=True)
+        if transaction.tx_id == tx_id
+    ]

@@ -37,7 +37,7 @@ _REQUESTS: dict[str, Callable[[bytes], Any]] = {
 
 
 @pytest.mark.parametrize("method", list(_REQUESTS))
-async def test_random_bytes_and_flipped_bits(ledger: Ledger, method: str) -> None:
+async def test_random_bytes_and_flipped_bits(ledger: Ledger, fresh: str, method: str) -> None:
     contract = ledger.contract()
     good = contract.propose("get", "key").proposal_bytes
     chance = random.Random(method)  # noqa: S311 - the same bytes in every run
@@ -50,7 +50,7 @@ async def test_random_bytes_and_flipped_bits(ledger: Ledger, method: str) -> Non
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call(_REQUESTS[method](hostile))
             assert refused.value.code() in _REFUSALS, refused.value.details()
-    await contract.submit("put", "key", "the ledger lives on")
+    await contract.submit("put", fresh, "the ledger lives on")
 
 
 async def test_a_seek_that_is_none(ledger: Ledger) -> None:

@@ -1,25 +1,14 @@
-"""The flow in steps, as one takes it who writes down what is sent: endorse, submit, ask, after a crash too."""
+"""The flow in steps, for who writes down what is sent: endorse, submit, ask, after a crash too."""
 
 import asyncio
 
 import grpc
 import pytest
 from veilmesh_fabric import CommitStatusError, Deadlines, EndorseError, EvaluateError, Gateway
-from veilmesh_fabric.block import decode_block
-from veilmesh_fabric.committed_transaction import TxValidationCode
+from veilmesh_fabric.commit import CommitStatusRequest
 
+from tests.conformance.ledgers import codes_of
 from tests.integration.ledger.ledger import CHAINCODE, CHANNEL, Ledger
-
-
-async def codes_of(ledger: Ledger, tx_id: str, *, start: int) -> list[str]:
-    """Return the validation codes under which a transaction's id stands in the blocks from `start` on."""
-    blocks = [decode_block(block) for block in await ledger.chain(start)]
-    return [
-        TxValidationCode(code).name
-        for block in blocks
-        for transaction, code in zip(block.transactions, block.metadata.validation_codes, strict=True)
-        if transaction.tx_id == tx_id
-    ]
 
 
 async def test_nothing_is_there_before_it_was_submitted(ledger: Ledger, fresh: str) -> None:
@@ -106,11 +95,9 @@ async def test_a_question_whose_signature_is_anothers(ledger: Ledger, fresh: str
     submitted = await ledger.contract().submit("put", fresh, "value")
     stranger = ledger.identities["org2"]
     gateway = Gateway(ledger.connection, ledger.identities["org1"])
-    from veilmesh_fabric.commit import CommitStatusRequest
-
-    request = CommitStatusRequest.build(
-        ledger.identities["org1"].creator, CHANNEL, submitted.tx_id
-    ).sign(stranger)
+    request = CommitStatusRequest.build(ledger.identities["org1"].creator, CHANNEL, submitted.tx_id).sign(
+        stranger
+    )
     with pytest.raises(CommitStatusError) as refused:
         await gateway.calls.commit_status(request)
     assert refused.value.code is grpc.StatusCode.PERMISSION_DENIED

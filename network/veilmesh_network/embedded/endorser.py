@@ -17,13 +17,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from fabric_protos.peer import proposal_response_pb2
 from veilmesh_chaincode.clock import require_in_time
 from veilmesh_chaincode.creator import creator_of
-from veilmesh_chaincode.records.refusals import Refusal
-from veilmesh_chaincode.stub import Stub
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.lifecycle import LIFECYCLE
 from veilmesh_fabric.proposal_response import assemble_transaction, endorse, response_payload
@@ -36,23 +36,6 @@ from veilmesh_network.embedded.simulator import Invocation, Simulation
 from veilmesh_network.embedded.store import LedgerStore, Snapshot
 
 _logger = logging.getLogger(__name__)
-
-
-class ChaincodeResponse(Protocol):
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def message(self) -> str: ...
-
-    @property
-    def payload(self) -> bytes: ...
-
-
-class Chaincode(Protocol):
-    """What the ledger runs: `veilmesh_chaincode`'s own, or a test's."""
-
-    async def invoke(self, stub: Stub, args: Sequence[bytes], /) -> ChaincodeResponse: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +166,8 @@ class Endorser:
         except Exception as err:
             # A contract that lets an exception out is broken; its transaction fails and the ledger lives on.
             _logger.exception("chaincode %s failed in transaction %s", proposal.chaincode, proposal.tx_id)
-            message = f"error in simulation: {type(err).__name__}: {err}"
-            raise PeerError(peer, message, by_chaincode=False) from err
+            refusal = Refusal(RefusalCode.INTERNAL, f"internal error in transaction {proposal.tx_id}")
+            raise _refused(peer, refusal) from err
         if not 200 <= response.status < 400:
             raise _chaincode_error(peer, response.status, response.message)
         answer = proposal_response_pb2.Response(
@@ -197,7 +180,7 @@ class Endorser:
             require_in_time(proposal.at.timestamp(), self._now().timestamp())
             creator = creator_of(proposal.creator)
         except Refusal as refusal:
-            raise _chaincode_error(peer, refusal.code.status, refusal.to_message()) from refusal
+            raise _refused(peer, refusal) from refusal
         return Invocation(
             tx_id=proposal.tx_id,
             channel=proposal.channel,
@@ -216,6 +199,11 @@ class Endorser:
 def _require_new(proposal: OpenedProposal, snapshot: Snapshot) -> None:
     if snapshot.transaction(proposal.tx_id) is not None:
         raise ProposalError(f"duplicate transaction found [{proposal.tx_id}]")
+
+
+def _refused(peer: Peer, refusal: Refusal) -> PeerError:
+    """Return what a chaincode service makes of a refusal."""
+    return _chaincode_error(peer, refusal.code.status, refusal.to_message())
 
 
 def _chaincode_error(peer: Peer, status: int, message: str) -> PeerError:

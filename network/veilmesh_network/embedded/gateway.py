@@ -54,6 +54,8 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
 
     async def Evaluate(self, request: Any, context: _Context) -> Any:  # noqa: N802 - the service's name
         proposal = await self._open(request.proposed_transaction, context)
+        if not self._is_ours(proposal.channel):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, _no_config(proposal.channel))
         peers = self._peers(proposal, request.target_organizations)
         if not peers:
             await context.abort(
@@ -92,7 +94,7 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             await context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "no combination of peers can be derived which satisfy the endorsement policy: "
-                f"no peer runs chaincode {proposal.chaincode}",
+                f"No metadata was found for chaincode {proposal.chaincode} in channel {proposal.channel}",
             )
         try:
             envelope = await self._endorser.endorse(proposal, peers)
@@ -106,6 +108,8 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
     async def Submit(self, request: Any, context: _Context) -> Any:  # noqa: N802 - the service's name
         if not request.prepared_transaction.signature:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "prepared transaction must be signed")
+        if not self._is_ours(request.channel_id):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _no_config(request.channel_id))
         try:
             self._orderer.take(request.prepared_transaction)
         except OrderingError as err:
@@ -134,19 +138,18 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
         except ProposalError as err:
             message = f"failed to unpack transaction proposal: {err}"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
-        await self._require_channel(proposal.channel, context)
         return proposal
 
-    async def _require_channel(self, channel: str, context: _Context) -> None:
-        if channel != self._channel.config.channel_id:
-            message = f"failed to get config for channel [{channel}]: channel does not exist"
-            await context.abort(grpc.StatusCode.UNAVAILABLE, message)
+    def _is_ours(self, channel: str) -> bool:
+        return channel == self._channel.config.channel_id
 
     def _peers(self, proposal: OpenedProposal, organisations: Sequence[str]) -> list[Peer]:
         return [
             peer
             for peer in self._endorser.peers
-            if proposal.chaincode in peer.chaincodes and (not organisations or peer.msp_id in organisations)
+            if self._is_ours(proposal.channel)
+            and proposal.chaincode in peer.chaincodes
+            and (not organisations or peer.msp_id in organisations)
         ]
 
     async def _signed_request(self, message_type: Any, request: Any, context: _Context) -> Any:
@@ -155,7 +158,9 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             asked = decode(message_type, request.request, "request")
         except DecodeError as err:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"invalid request: {err}")
-        await self._require_channel(asked.channel_id, context)
+        if not self._is_ours(asked.channel_id):
+            message = f"Failed to get policy manager for channel [{asked.channel_id}]"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, message)
         try:
             identity = self._channel.signer(
                 SignedMessage(asked.identity, request.signature, request.request), self._now()
@@ -169,6 +174,10 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
 _NOT_EVALUATED = "failed to evaluate transaction, see attached details for more info"
 _NOT_COLLECTED = "failed to collect enough transaction endorsements, see attached details for more info"
 _NOT_ENDORSED = "failed to endorse transaction, see attached details for more info"
+
+
+def _no_config(channel: str) -> str:
+    return f"failed to get config for channel [{channel}]: could not get last config for channel {channel}"
 
 
 async def _abort(

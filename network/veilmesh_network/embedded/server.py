@@ -14,6 +14,7 @@ from fabric_protos.gateway import gateway_pb2_grpc
 from fabric_protos.orderer import ab_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, transaction_pb2
 from grpc_health.v1 import health, health_pb2_grpc
+from veilmesh_chaincode.runtime import Chaincode
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.identity import SigningIdentity
@@ -23,7 +24,7 @@ from veilmesh_network.embedded.channel import Channel
 from veilmesh_network.embedded.committer import Committer
 from veilmesh_network.embedded.config_updates import ConfigUpdates
 from veilmesh_network.embedded.deliver import DeliverService
-from veilmesh_network.embedded.endorser import Chaincode, Endorser, Peer
+from veilmesh_network.embedded.endorser import Endorser, Peer
 from veilmesh_network.embedded.feed import BlockFeed
 from veilmesh_network.embedded.gateway import GatewayService
 from veilmesh_network.embedded.lifecycle import Definitions, definition_transaction
@@ -35,7 +36,7 @@ from veilmesh_network.errors import AddressInUseError, StorageError
 
 CHAINCODE_VERSION = "1.0"
 _STOP_GRACE_S = 0.5  # for answers that are on their way; streams have no end of their own
-_LARGEST_OVERHEAD = 1024 * 1024  # of a request around a transaction of the channel's largest size
+_LARGEST_MESSAGE = 100 * 1024 * 1024  # as Fabric's peers: what is too large for a block, orderers turn away
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,10 @@ class EmbeddedLedger:
         await committing
 
     def _make_server(self) -> grpc.aio.Server:
-        limit = self._channel.config.orderer.absolute_max_bytes + _LARGEST_OVERHEAD
         server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),  # or two ledgers would share one port
-                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
                 ("grpc.max_send_message_length", -1),
             ]
         )

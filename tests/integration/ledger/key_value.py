@@ -24,6 +24,7 @@ class KeyValue:
             "add": self.add,
             "keys": self.keys,
             "own": self.own,
+            "put_own": self.put_own,
             "past": self.past,
             "who": self.who,
             "put_then_get": self.put_then_get,
@@ -61,6 +62,11 @@ class KeyValue:
         return ",".join([*(key for key, _ in page.entries), page.bookmark]).encode()
 
     async def own(self, stub: Stub, key: str, *msp_ids: str) -> bytes:
+        await stub.set_endorsers(key, msp_ids)
+        return b""
+
+    async def put_own(self, stub: Stub, key: str, value: str, *msp_ids: str) -> bytes:
+        await stub.put_state(key, value.encode())
         await stub.set_endorsers(key, msp_ids)
         return b""
 

@@ -26,7 +26,7 @@ ONCE = RetryPolicy(attempts=1, conflict_attempts=1)
 """So that a test sees the first outcome."""
 
 FIRST_COMMIT = RetryPolicy(conflict_attempts=1)
-"""So that a test sees what becomes of its first transaction; peers that are a block behind are asked again."""
+"""So that a test sees what becomes of its first transaction; peers a block behind are asked again."""
 
 
 @dataclass(frozen=True, slots=True)
