@@ -21,6 +21,7 @@ from veilmesh_fabric import (
     SubmitError,
     TlsClient,
     VerificationError,
+    deliver,
     failover,
 )
 from veilmesh_network.certificates import CertificateAuthority
@@ -248,6 +249,16 @@ async def test_blocks_go_on_behind_the_last_one(pair: Pair) -> None:
     assert [block.header.number async for block in pair.gateway.blocks("veil", stop=2)] == [0, 1, 2]
     (asked,) = pair.second.requests["Deliver"]
     assert asked.start.specified.number == 3
+
+
+async def test_a_gateway_that_delivers_nothing_any_more_is_passed_over(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "IDLE_S", 0.3)
+    await pair.gateway.height("veil")
+    pair.ways[0].hang()
+    assert [block.header.number async for block in pair.gateway.blocks("veil", stop=2)] == [0, 1, 2]
+    assert pair.second.calls == ["Deliver"]
 
 
 async def test_height_is_asked_of_whoever_answers(pair: Pair) -> None:

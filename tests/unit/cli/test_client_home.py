@@ -40,6 +40,20 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
         ClientHome.load(tmp_path)
 
 
+def test_a_tls_certificate_for_gateways_comes_with_its_key(tmp_path: Path) -> None:
+    shown = {"gateway_tls_certificate": Path("tls.crt"), "gateway_tls_key": Path("tls.key")}
+    HOME.model_copy(update=shown).write(tmp_path)
+    home = ClientHome.load(tmp_path)
+    assert (home.gateway_tls_certificate, home.gateway_tls_key) == (
+        tmp_path / "tls.crt",
+        tmp_path / "tls.key",
+    )
+    file = tmp_path / "client.toml"
+    file.write_text(file.read_text().replace('gateway_tls_key = "tls.key"\n', ""))
+    with pytest.raises(HomeError, match="belong together"):
+        ClientHome.load(tmp_path)
+
+
 def test_a_folder_without_one(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="no client's home"):
         ClientHome.load(tmp_path)
