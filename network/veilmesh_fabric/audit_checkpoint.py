@@ -95,18 +95,10 @@ class AuditCheckpoint:
         """
         with _told(self._path):
             about = dict(self._database.execute("SELECT name, value FROM about"))
-            if not about:
-                return None
-            if json.loads(about["format"]) != _FORMAT:
-                raise CheckpointError(
-                    f"checkpoint {self._path} was written by another version: begin a new one"
-                )
-            if genesis_hash not in {None, about["genesis_hash"]}:
-                raise CheckpointError(
-                    f"checkpoint {self._path} is of another channel: its first block has the hash "
-                    f"{about['genesis_hash'].hex()}, the trusted one {(genesis_hash or b'').hex()}"
-                )
-            return self._standing(about), json.loads(about["notes"])
+            try:
+                return self._loaded(about, genesis_hash) if about else None
+            except (ValueError, KeyError, TypeError) as err:
+                raise CheckpointError(f"checkpoint {self._path} is not readable: {err!r}") from err
 
     def save(self, standing: Standing, notes: Any = None) -> None:
         """Write where verification stands, wholly or not at all.
@@ -169,6 +161,16 @@ class AuditCheckpoint:
             (*key, entry.value, metadata, *entry.version),
         )
 
+    def _loaded(self, about: dict[str, Any], genesis_hash: bytes | None) -> tuple[Standing, Any]:
+        if json.loads(about["format"]) != _FORMAT:
+            raise CheckpointError(f"checkpoint {self._path} was written by another version: begin a new one")
+        if genesis_hash not in {None, about["genesis_hash"]}:
+            raise CheckpointError(
+                f"checkpoint {self._path} is of another channel: its first block has the hash "
+                f"{about['genesis_hash'].hex()}, the trusted one {(genesis_hash or b'').hex()}"
+            )
+        return self._standing(about), json.loads(about["notes"])
+
     def _standing(self, about: dict[str, Any]) -> Standing:
         state = WorldState()
         state.commit_hash = about["commit_hash"]
@@ -204,7 +206,7 @@ class AuditCheckpoint:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file's contents can do into one error."""
+    """Turn what SQLite can raise into one error."""
     try:
         yield
     except sqlite3.OperationalError as err:
@@ -213,8 +215,6 @@ def _told(path: Path) -> Iterator[None]:
         raise CheckpointError(f"checkpoint {path}: {err}") from err
     except sqlite3.DatabaseError as err:
         raise CheckpointError(f"{path} is no checkpoint of an audit: {err}") from err
-    except (ValueError, KeyError, TypeError) as err:
-        raise CheckpointError(f"checkpoint {path} is not readable: {err!r}") from err
 
 
 def _tally_document(tally: Tally) -> Any:

@@ -42,6 +42,7 @@ from veilmesh_node.audit.acts import PROOFS, lifecycle_act, subject_and_outcome,
 MOST_LISTED = 10_000
 """How long a list grows; what comes then is counted."""
 
+_MOST_ORGANIZATIONS = 1000  # a sender whose signature is not good can claim to be anybody's
 _UNKNOWN = "unknown"
 
 
@@ -198,6 +199,8 @@ class Chronicle(BaseModel):
         self._list(self._of(sender).decisions, decision)
 
     def _of(self, msp_id: str) -> Organization:
+        if msp_id not in self.organizations and len(self.organizations) >= _MOST_ORGANIZATIONS:
+            msp_id = _UNKNOWN
         return self.organizations.setdefault(msp_id, Organization())
 
     def _list(self, entries: list[Any], entry: Place) -> None:

@@ -153,6 +153,25 @@ def test_what_was_not_saved_is_verified_again(path: Path) -> None:
     assert loaded[0].tally.blocks == 3
 
 
+def test_save_that_fails_leaves_the_file_and_what_is_to_be_saved_as_they_were(path: Path) -> None:
+    blocks = recorded("raft").blocks
+    verified_in_parts(blocks[:3], path)
+    with AuditCheckpoint.open(path) as checkpoint:
+        loaded = checkpoint.load(None)
+        assert loaded is not None
+        verifier = ChainVerifier(standing=loaded[0])
+        for data in blocks[3:6]:
+            verifier.add(data)
+        assert verifier.standing is not None
+        with pytest.raises(TypeError):
+            checkpoint.save(verifier.standing, {"no JSON": object()})
+        kept = checkpoint.load(None)
+        assert kept is not None
+        assert kept[0].tally.blocks == 3
+        checkpoint.save(verifier.standing)
+    assert outcome(verified_in_parts(blocks, path)) == outcome(verify_blocks(blocks))
+
+
 def test_notes_come_back(path: Path) -> None:
     verifier = ChainVerifier()
     verifier.add(recorded("raft").blocks[0])

@@ -83,6 +83,13 @@ def test_lists_are_bounded(channel: Channel, monkeypatch: pytest.MonkeyPatch) ->
     assert chronicle.organizations["Org1MSP"].valid == 6
 
 
+def test_organizations_are_bounded(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_ORGANIZATIONS", 1)
+    channel.add(channel.transaction(Writes(writes={"a": b"1"}), creator=channel.clients[1]))
+    chronicle = told(channel)
+    assert set(chronicle.organizations) == {"Org1MSP", "unknown"}
+
+
 def test_what_is_kept_comes_back(channel: Channel) -> None:
     channel.add(channel.transaction(Writes(writes={"a": b"1"})))
     chronicle = told(channel)
