@@ -4,6 +4,7 @@ The embedded ledger is held to the same in `tests/integration/ledger/test_config
 """
 
 import asyncio
+import json
 import os
 import secrets
 import subprocess
@@ -42,6 +43,8 @@ from veilmesh_network.consortium import Consortium
 from veilmesh_network.fabric.binaries import find_binaries
 from veilmesh_network.network import ADMIN, AUDITOR, OPERATOR, Network, OrganisationKind
 from veilmesh_network.organisation import Organisation
+from veilmesh_node.cli.main import main
+from veilmesh_node.cli.provisioning import write_client_home
 
 from tests.fabric_network import FabricNetwork, found_consortium, running_network
 
@@ -336,6 +339,42 @@ async def test_a_member_leaves_and_comes_back(fabric: FabricNetwork, consortium:
     assert report.violation is None
     async with fabric.contract("Org3MSP") as contract:
         await contract.submit(*vote())
+
+
+def test_the_commands_do_the_same(
+    fabric: FabricNetwork, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`network revoke` at once; and an auditor's admission by a file that two admins sign."""
+    fabric.network.organisation("org1").issue("leaver", role=NodeRole.CLIENT)
+    told = _told(capsys, "network", "revoke", "org1", "leaver", "--dir", fabric.network.folder)
+    assert told["organisation"] == "Org1MSP"
+    guest = Organisation.create(tmp_path / "guest", "VisitorMSP", "visitor.example.com")
+    homes = [_home(fabric, name, tmp_path / name) for name in ("org1", "org2")]
+    file = tmp_path / "admit.update"
+    public = ("--auditor", "--msp", guest.dir / "msp")
+    _told(capsys, "channel", "admit", file, "VisitorMSP", *public, "--home", homes[0])
+    for home in homes:
+        signed = _told(capsys, "channel", "sign", file, "--home", home)
+    assert signed["complete"]
+    submitted = _told(capsys, "channel", "submit", file, "--home", homes[1])
+    shown = _told(capsys, "channel", "show", "--home", homes[0])
+    assert shown["sequence"] == submitted["sequence"]
+    assert [each["msp_id"] for each in shown["auditors"]] == ["AuditMSP", "VisitorMSP"]
+
+
+def _home(fabric: FabricNetwork, name: str, folder: Path) -> Path:
+    organisation = fabric.network.organisation(name)
+    write_client_home(fabric.network, organisation, organisation.identity(ADMIN), folder)
+    return folder
+
+
+def _told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Any:
+    """Return what a command prints, if it succeeds."""
+    with pytest.raises(SystemExit) as leaving:
+        main([*map(str, words), "--json"])
+    said = capsys.readouterr()
+    assert not leaving.value.code, said.err
+    return json.loads(said.out)
 
 
 async def test_smartbft_orderers_take_updates_too(fabric_bft_network: FabricNetwork) -> None:

@@ -9,6 +9,7 @@ from veilmesh_node.cli.options import HomeOption, JsonOption
 
 app = typer.Typer(no_args_is_help=True, help="Organisations, nodes and models of the consortium.")
 
+MspIdArgument = Annotated[str, typer.Argument(metavar="MSP_ID", help="Which organisation, as Org4MSP.")]
 NodeIdArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id, as `nodes` lists it.")]
 
 
@@ -48,6 +49,18 @@ def organisations(home: HomeOption, as_json: JsonOption = False) -> None:
         lambda: output.table("", ["organisation", "part"], rows),
         as_json=as_json,
     )
+
+
+@app.command()
+def admit(msp_id: MspIdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Vote for an organisation of the channel to become a member, who votes and runs nodes, too."""
+    _vote("registry:AdmitOrganisation", msp_id, home, as_json=as_json)
+
+
+@app.command()
+def expel(msp_id: MspIdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Vote for a member to be one no longer."""
+    _vote("registry:ExpelOrganisation", msp_id, home, as_json=as_json)
 
 
 @app.command()
@@ -112,6 +125,21 @@ def models(
             ["model", "name", "status", "approved by"],
             [[m.model_digest, m.name, m.status, " ".join(m.approvals)] for m in found],
         ),
+        as_json=as_json,
+    )
+
+
+def _vote(function: str, msp_id: str, home: Path, *, as_json: bool) -> None:
+    from veilmesh_chaincode.records.registry import ChangeMembership, MembershipProposal
+
+    from veilmesh_node.cli import ledger, output
+
+    proposal = ledger.submit(home, function, ChangeMembership(msp_id=msp_id), MembershipProposal)
+    what = f"{'admitting' if proposal.admit else 'expelling'} {msp_id}"
+    state = "carried" if proposal.carried else "open"
+    output.show(
+        proposal.model_dump(mode="json"),
+        lambda: output.results.print(f"{what} is {state}: {', '.join(proposal.approvals)} voted for it"),
         as_json=as_json,
     )
 

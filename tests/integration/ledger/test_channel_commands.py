@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from veilmesh_network import network as networks
 from veilmesh_network.certificates import NodeRole
-from veilmesh_network.network import ADMIN, Network
+from veilmesh_network.network import ADMIN, OPERATOR, Network
 from veilmesh_network.organisation import Organisation
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.main import main
@@ -26,10 +26,10 @@ class Consortium:
     def network(self) -> Network:
         return Network.load(self.folder)
 
-    def home(self, name: str) -> Path:
+    def home(self, name: str, identity: str = ADMIN) -> Path:
         organisation = self.network.organisation(name)
-        home = self._homes / name
-        write_client_home(self.network, organisation, organisation.identity(ADMIN), home)
+        home = self._homes / f"{name}-{identity}"
+        write_client_home(self.network, organisation, organisation.identity(identity), home)
         return home
 
 
@@ -169,6 +169,21 @@ def test_an_update_goes_from_admin_to_admin(consortium: Consortium, run: Any, tm
         run("channel", "sign", leaving, "--home", consortium.home(name))
     told = run("channel", "submit", leaving, "--home", consortium.home("org3"), "--orderer", where)
     assert "is in force since block" in told.out
+
+
+def test_members_vote_for_a_member(consortium: Consortium, run: Any) -> None:
+    operators = [consortium.home(f"org{number}", OPERATOR) for number in (1, 2, 3)]
+    members = [word for number in (1, 2, 3) for word in ("--member", f"Org{number}MSP")]
+    run("registry", "found", *members, "--auditor", "AuditMSP", "--home", operators[0])
+    open_vote = run("registry", "admit", "Org4MSP", "--home", operators[0], "--json")
+    assert (open_vote.document["admit"], open_vote.document["carried"]) == (True, False)
+    carried = run("registry", "admit", "Org4MSP", "--home", operators[1])
+    assert "admitting Org4MSP is carried: Org1MSP, Org2MSP voted for it" in carried.out
+    shown = run("registry", "organisations", "--home", operators[2], "--json")
+    assert shown.document["members"] == ["Org1MSP", "Org2MSP", "Org3MSP", "Org4MSP"]
+    for home in operators:
+        told = run("registry", "expel", "Org4MSP", "--home", home, "--json")
+    assert (told.document["admit"], told.document["carried"]) == (False, True)
 
 
 def test_smaller_updates(consortium: Consortium, run: Any, tmp_path: Path) -> None:
