@@ -53,7 +53,7 @@ class FoundPeer:
 def find_peers(
     home: ClientHome,
     reader: Reader,
-    anchor: bytes,
+    config: ChannelConfig,
     *,
     addresses: Sequence[GatewayAddress],
     roots: Path | None = None,
@@ -61,9 +61,9 @@ def find_peers(
     """Ask every peer whose it is and how many blocks it has.
 
     Args:
-        home: the reader's; its TLS roots vouch for peers of no organisation that `anchor` names.
+        home: the reader's; its TLS roots vouch for peers of no organisation that `config` names.
         reader: who asks.
-        anchor: the channel's first block.
+        config: of the channel, as far as it is verified.
         addresses: of the peers.
         roots: in place of the home's, a file of PEM certificates.
 
@@ -72,7 +72,7 @@ def find_peers(
     """
     files = (roots or home.gateway_tls_roots, home.gateway_tls_certificate, home.gateway_tls_key)
     tls = TlsClient.in_files(*files)()
-    organizations = tls_roots(ChannelConfig.from_block(anchor))
+    organizations = tls_roots(config)
 
     async def find(address: GatewayAddress) -> FoundPeer:
         found = await _whose(FoundPeer(address, tls, None), organizations)

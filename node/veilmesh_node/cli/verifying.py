@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from veilmesh_fabric.audit_checkpoint import AuditCheckpoint
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.block_files import BlockFolder
+from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.errors import CheckpointError, FabricError
 from veilmesh_fabric.gateway_address import GatewayAddress
 from veilmesh_fabric.identity import SigningIdentity
@@ -56,7 +57,8 @@ def audit_live(
         home: who reads, and where; its first block is trusted unless another anchor is given.
         scope: what is verified.
         addresses: of the peers; the home's gateways when not given.
-        roots: vouch for peers of no organisation that the first block names.
+        roots: vouch for peers of no organisation that the configuration names, which is the first block's, or
+            the one in force at the checkpoint.
 
     Raises:
         DeliverError: a peer refuses, is out of reach, or too slow.
@@ -66,7 +68,9 @@ def audit_live(
     reader = Reader(SigningIdentity.from_msp_folder(home.msp, home.msp_id), home.channel, scope.wait_s)
     anchor = (scope.anchor or home.anchor).read_bytes()
     with _Run.begun(scope, anchor) as run:
-        found = find_peers(home, reader, anchor, addresses=addresses or parsed(home.gateways), roots=roots)
+        standing = run.verifier.standing
+        config = standing.configuration.config if standing else ChannelConfig.from_block(anchor)
+        found = find_peers(home, reader, config, addresses=addresses or parsed(home.gateways), roots=roots)
         sources = [Source(peer.name, peer.organization, peer.address.address, peer.height) for peer in found]
         with live_peers(found, reader, start=max(0, run.verifier.height - 1)) as peers:
             return run.finished(peers, sources, reader.identity)
