@@ -52,9 +52,10 @@ _ORGANISATION_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,31}")
 _MEMBERS = 3
 _MOST_MEMBERS = 100
-_RAFT_TICK_MS = (
-    200  # a leader is missed after two seconds: soon for a demonstration, patient with a busy machine
-)
+_RAFT_TICK_MS = 200  # a leader is missed after two seconds, soon enough and patient with a busy machine
+# How long a lone transaction waits for others to share its block. On two cores 50 ms, against 200 ms, answers it
+# in a third of the time, and costs a sixth more CPU a transaction where few arrive at once; 20 ms a fifth more.
+_BATCH_TIMEOUT_MS = 50
 _LOCK_FILES = frozenset({"ledger.lock"})
 
 
@@ -356,6 +357,7 @@ class Network:
             consensus=Consensus.SMARTBFT if self.fabric.orderers is Orderers.BFT else Consensus.RAFT,
             anchor_peers=anchor_peers,
             channel_capability=self.fabric.channel_capability,
+            batch_timeout_ms=_BATCH_TIMEOUT_MS,
             raft_tick_ms=_RAFT_TICK_MS,
         )
 

@@ -15,7 +15,8 @@ from veilmesh_network.organisation import TlsFiles
 
 _CHANNELS = "/participation/v1/channels"
 _BOUNDARY = "----veilmesh-config-block"
-_TIMEOUT_S = 30.0
+_ANSWER_TIMEOUT_S = 5.0
+_JOIN_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class OrdererAdmin:
     def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=str(self.tls.root))
         context.load_cert_chain(self.tls.certificate, self.tls.key)
-        connection = http.client.HTTPSConnection(HOST, self.port, timeout=_TIMEOUT_S, context=context)
+        timeout_s = _ANSWER_TIMEOUT_S if body is None else _JOIN_TIMEOUT_S
+        connection = http.client.HTTPSConnection(HOST, self.port, timeout=timeout_s, context=context)
         headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"} if body else {}
         try:
             connection.request(method, path, body, headers)

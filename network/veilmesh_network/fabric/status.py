@@ -12,6 +12,8 @@ from veilmesh_network.fabric.processes import ProcessRecord, process_table, proc
 from veilmesh_network.fabric.readiness import NotYetError
 from veilmesh_network.network import Network
 
+_PATIENCE_S = 5.0  # with one peer, which may have been stopped
+
 
 @dataclass(frozen=True, slots=True)
 class OrdererStatus:
@@ -82,19 +84,21 @@ async def _ask_orderer(orderer: Orderer) -> OrdererStatus:
 
 async def _definition(network: Network, member: Member) -> InstalledDefinition | None:
     try:
-        return await member.peer.definition(network.channel, network.chaincode)
-    except NetworkError:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await member.peer.definition(network.channel, network.chaincode)
+    except (NetworkError, TimeoutError):
         return None
 
 
 async def _ask_peer(network: Network, member: Member, definition: InstalledDefinition | None) -> PeerStatus:
+    package = None
     try:
-        height = await member.peer.height(network.channel)
-        package = None
-        if definition is not None:
-            package = await member.peer.approved_package(
-                network.channel, network.chaincode, definition.sequence
-            )
-    except NetworkError:
+        async with asyncio.timeout(_PATIENCE_S):
+            height = await member.peer.height(network.channel)
+            if definition is not None:
+                package = await member.peer.approved_package(
+                    network.channel, network.chaincode, definition.sequence
+                )
+    except (NetworkError, TimeoutError):
         return PeerStatus(member.peer_name, member.msp_id, None, None)
     return PeerStatus(member.peer_name, member.msp_id, height, package)
