@@ -44,7 +44,7 @@ def _settings(service: dict[str, Any]) -> Settings:
         key=Path(service["key"]).read_bytes(),
     )
     listen = Address.parse("address", service["address"])
-    return Settings(service["package_id"], listen, tls, metrics=None)
+    return Settings(service["package_id"], listen, lambda: tls, metrics=None)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Everything:
 async def _served(member: Member, package: ChaincodePackage, port: int) -> AsyncIterator[None]:
     files = member.organisation.service(CHAINCODE_SERVICE)
     tls = Tls(files.certificate.read_bytes(), files.root.read_bytes(), files.key.read_bytes())
-    settings = Settings(package.id, Address(HOST, port), tls, metrics=None)
+    settings = Settings(package.id, Address(HOST, port), lambda: tls, metrics=None)
     stop, started = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve(settings, Everything(), stop=stop, started=lambda _: started.set()))
     await started.wait()

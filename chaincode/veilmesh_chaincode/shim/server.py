@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -119,14 +120,21 @@ async def serve(
             await server.stop(GRACE_S)
 
 
-def _bind(server: grpc.aio.Server, listen: Address, tls: Tls) -> int:
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key, tls.certificate)], root_certificates=tls.client_roots, require_client_auth=True
+def _bind(server: grpc.aio.Server, listen: Address, tls: Callable[[], Tls]) -> int:
+    credentials = grpc.dynamic_ssl_server_credentials(
+        _certificates(tls()), lambda: _certificates(tls()), require_client_authentication=True
     )
     try:
         return server.add_secure_port(str(listen), credentials)
     except RuntimeError as err:
         raise SettingsError(f"CHAINCODE_SERVER_ADDRESS: cannot listen on {listen}: is it in use?") from err
+
+
+@lru_cache(maxsize=2)  # one for every handshake would be made anew otherwise
+def _certificates(tls: Tls) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(tls.key, tls.certificate)], root_certificates=tls.client_roots
+    )
 
 
 @contextmanager

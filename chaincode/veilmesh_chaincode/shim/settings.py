@@ -7,11 +7,13 @@
     CHAINCODE_TLS_CLIENT_CACERT     file: the authorities whose peers may connect, PEM
     CHAINCODE_METRICS_ADDRESS       host:port for Prometheus, on this machine's loopback; none unless set
 
-Who reaches the service may run transactions in any peer's name, so it is never served without TLS.
+Who reaches the service may run transactions in any peer's name, so it is never served without TLS. The three
+TLS files may be replaced while it runs: whoever connects from then on meets the new ones.
 """
 
 import ipaddress
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from veilmesh_chaincode.shim.errors import SettingsError
+
+_TLS_FILES = ("CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_CLIENT_CACERT")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Tls:
 class Settings:
     package_id: str
     listen: Address
-    tls: Tls
+    tls: Callable[[], Tls]  # asked whenever a peer connects
     metrics: Address | None
 
     @classmethod
@@ -75,7 +81,7 @@ class Settings:
             listen=Address.parse(
                 "CHAINCODE_SERVER_ADDRESS", _required(environment, "CHAINCODE_SERVER_ADDRESS")
             ),
-            tls=_tls(environment),
+            tls=TlsFiles(environment),
             metrics=_loopback("CHAINCODE_METRICS_ADDRESS", metrics) if metrics else None,
         )
 
@@ -94,10 +100,43 @@ def _loopback(name: str, text: str) -> Address:
     return address
 
 
+class TlsFiles:
+    """The TLS files as they are now, or as they last were when they could be used."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Read them.
+
+        Raises:
+            SettingsError: they cannot be used.
+        """
+        self._environment = environment
+        self._read_at = self._changed_at()
+        self._tls = _tls(environment)
+
+    def __call__(self) -> Tls:
+        changed_at = self._changed_at()
+        if changed_at != self._read_at:
+            self._read_at = changed_at
+            try:
+                self._tls = _tls(self._environment)
+                _log.info("the TLS files were replaced")
+            except SettingsError as err:
+                _log.warning("the TLS files before are kept: %s", err)
+        return self._tls
+
+    def _changed_at(self) -> list[int | None]:
+        return [_changed_at(Path(self._environment.get(name, ""))) for name in _TLS_FILES]
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _tls(environment: Mapping[str, str]) -> Tls:
-    key = _file(environment, "CHAINCODE_TLS_KEY")
-    certificate = _file(environment, "CHAINCODE_TLS_CERT")
-    client_roots = _file(environment, "CHAINCODE_TLS_CLIENT_CACERT")
+    key, certificate, client_roots = (_file(environment, name) for name in _TLS_FILES)
     own = _certificates("CHAINCODE_TLS_CERT", certificate)[0]
     _certificates("CHAINCODE_TLS_CLIENT_CACERT", client_roots)
     try:

@@ -38,10 +38,11 @@ async def running(chaincode: Chaincode) -> AsyncIterator[Service]:
     """Serve `chaincode` while the context is open; then stop as the process does on SIGTERM."""
     authority = CertificateAuthority.create("tlsca.org1.example.com", "org1.example.com")
     pair = authority.issue_tls("chaincode", hosts=["localhost", "127.0.0.1"])
+    tls = Tls(pair.certificate_pem, authority.root.certificate_pem, pair.key_pem)
     settings = Settings(
         PACKAGE_ID,
         Address("127.0.0.1", 0),
-        Tls(pair.certificate_pem, authority.root.certificate_pem, pair.key_pem),
+        lambda: tls,
         metrics=None,
     )
     stop = asyncio.Event()

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import grpc.aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_network.certificates import CertificateAuthority
 
@@ -71,6 +74,31 @@ async def test_a_service_from_start_to_end(tmp_path: Path, unused_tcp_port: int)
         process.send_signal(signal.SIGTERM)
         assert (await call.code()).name == "OK"
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path) -> None:
+    variables = environment(tmp_path)
+    process = await start(variables)
+    port = int((await line_with(process, r"served on port (\d+)"))[1])
+    own = AUTHORITY.issue_tls("peer0")
+
+    async def answers(roots: bytes) -> bool:
+        async with dial(port, roots, own.certificate_pem, own.key_pem) as channel:
+            try:
+                await HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+    other = CertificateAuthority.create("tlsca2.org1.example.com", "org1.example.com")
+    roots = AUTHORITY.root.certificate_pem
+    assert (await answers(roots), await answers(other.root.certificate_pem)) == (True, False)
+    renewed = other.issue_tls("chaincode", hosts=["localhost"])
+    (tmp_path / "KEY").write_bytes(renewed.key_pem)
+    (tmp_path / "CERT").write_bytes(renewed.certificate_pem)
+    assert (await answers(roots), await answers(other.root.certificate_pem)) == (False, True)
+    process.terminate()
+    assert await process.wait() == 0
 
 
 async def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -201,6 +201,6 @@ async def test_an_address_that_is_taken() -> None:
     pair = authority.issue_tls("chaincode")
     tls = Tls(pair.certificate_pem, authority.root.certificate_pem, pair.key_pem)
     async with running(OneContract(get)) as service:
-        settings = Settings(PACKAGE_ID, Address("127.0.0.1", service.port), tls, metrics=None)
+        settings = Settings(PACKAGE_ID, Address("127.0.0.1", service.port), lambda: tls, metrics=None)
         with pytest.raises(SettingsError, match=r"CHAINCODE_SERVER_ADDRESS: cannot listen on"):
             await serve(settings, OneContract(get), stop=asyncio.Event())

@@ -1,5 +1,6 @@
 """The service starts as it is told, or says which setting it cannot start with."""
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,9 +42,9 @@ def test_all_that_is_needed(environment: dict[str, str]) -> None:
     settings = Settings.from_environment(environment)
     assert settings.package_id == "veilmesh_1.0:abcd"
     assert settings.listen == Address("127.0.0.1", 9999)
-    assert settings.tls.certificate == OWN.certificate_pem
+    assert settings.tls().certificate == OWN.certificate_pem
     assert settings.metrics is None
-    assert "PRIVATE KEY" not in repr(settings)
+    assert "PRIVATE KEY" not in repr(settings) + repr(settings.tls())
 
 
 @pytest.mark.parametrize("name", ["ID", "SERVER_ADDRESS", "TLS_KEY", "TLS_CERT", "TLS_CLIENT_CACERT"])
@@ -108,3 +109,23 @@ def test_a_certificate_that_has_expired(environment: dict[str, str], tmp_path: P
     (tmp_path / "key.pem").write_bytes(expired.key_pem)
     (tmp_path / "cert.pem").write_bytes(expired.certificate_pem)
     assert refused(environment) == "CHAINCODE_TLS_CERT expired on 2020-01-02 00:00:00 UTC"
+
+
+def test_files_that_are_replaced_are_read_anew(environment: dict[str, str], tmp_path: Path) -> None:
+    tls = Settings.from_environment(environment).tls
+    before = tls()
+    assert tls() is before
+    renewed = AUTHORITY.issue_tls("chaincode")
+    replace(tmp_path / "key.pem", renewed.key_pem)
+    assert tls() is before  # half of them is not enough
+    replace(tmp_path / "cert.pem", renewed.certificate_pem)
+    assert (tls().key, tls().certificate) == (renewed.key_pem, renewed.certificate_pem)
+    (tmp_path / "ca.pem").unlink()
+    assert tls().certificate == renewed.certificate_pem
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file as if some time had passed."""
+    changed_at = path.stat().st_mtime_ns + 1_000_000_000
+    path.write_bytes(content)
+    os.utime(path, ns=(changed_at, changed_at))
