@@ -35,7 +35,7 @@ from veilmesh_ml.evaluate.trials import FIRST_JUDGED_LETTER
 
 FMRS = (1e-2, 1e-3, 1e-4)
 MICRO = 1_000_000
-NODE_METHOD = "Euclidean"  # what a node compares with: the policy's threshold is its
+NODE_METHOD = "Euclidean, mirrored too"  # how a node compares: the policy's threshold is for that
 # Of one person no more photos than these take part in the error-versus-reject curve: a few people with
 # hundreds of photos would be all it shows.
 PHOTOS_A_PERSON = 15
@@ -235,9 +235,9 @@ def _vectors(samples: Sequence[Sample]) -> Mapping[str, Vectors]:
     plain = rows(lambda sample: sample.features)
     both = (plain + rows(lambda sample: sample.mirrored)) / 2
     return {
-        NODE_METHOD: plain,
+        "Euclidean": plain,
         "cosine": unit(plain),
-        "Euclidean, mirrored too": both,
+        NODE_METHOD: both,
         "cosine, mirrored too": unit(both),
     }
 
@@ -250,7 +250,7 @@ def _figures(name: str, trials: _Trials, vectors: Vectors, everyone: AllComparis
         name=name,
         accuracy=accuracy_by_folds(scores, trials.mated, trials.fold),
         accuracy_of_acquired=accuracy_by_folds(scores[usable], trials.mated[usable], trials.fold[usable]),
-        at_dlibs=_at_dlibs(mated, non_mated, len(scores)) if name.startswith(NODE_METHOD) else None,
+        at_dlibs=_at_dlibs(mated, non_mated, len(scores)) if name.startswith("Euclidean") else None,
         pairs_at_fmr=[_of_pairs(mated, non_mated, wished) for wished in FMRS if wished * len(non_mated) >= 1],
         all_at_fmr=[_of_all(everyone, wished) for wished in FMRS if wished * len(everyone.non_mated) >= 1],
         curve=det_curve(everyone.mated, everyone.non_mated),
@@ -294,9 +294,9 @@ def _quality(samples: Mapping[Photo, Sample], policy_threshold: float) -> list[Q
     ]
     if not pairs:
         return []
+    vectors = dict(zip(usable, _vectors(list(usable.values()))[NODE_METHOD], strict=True))
     scores = euclidean(
-        np.array([usable[first].features for first, _ in pairs]),
-        np.array([usable[second].features for _, second in pairs]),
+        np.array([vectors[first] for first, _ in pairs]), np.array([vectors[second] for _, second in pairs])
     )
     person = np.unique([first.person for first, _ in pairs], return_inverse=True)[1]
     measures = next(iter(usable.values())).quality
