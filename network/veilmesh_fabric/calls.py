@@ -28,6 +28,9 @@ from veilmesh_fabric.proposal import SignedProposal
 from veilmesh_fabric.rpc_errors import gateway_error, never_reached
 from veilmesh_fabric.transaction import PreparedTransaction, SignedTransaction
 
+# A gateway that says so is there.
+_FROM_BEHIND = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED})
+
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
@@ -147,16 +150,15 @@ class GatewayCalls:
         return answer
 
     async def _blame(self, link: Link, error: GatewayError) -> None:
-        """Let the gateway rest where it is to blame for an error."""
-        if error.cause is not Cause.AWAY:
+        """Let the gateway rest where it is to blame for an error, and not what is behind it."""
+        if error.cause is not Cause.AWAY or error.details or error.code in _FROM_BEHIND:
             return
-        if isinstance(error, CommitStatusError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            # It waits until there is something to say; so does one that hangs, and they look alike from here.
-            trouble = await link.trouble()
-            if trouble:
-                self._gateways.failed(link, trouble)
-        else:
-            self._gateways.failed(link, error.message)
+        why = error.message
+        if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and not isinstance(error, EvaluateError):
+            # It waits for others, or for a block; so does one that hangs, and they look alike from here.
+            why = await link.trouble()
+        if why:
+            self._gateways.failed(link, why)
 
 
 @dataclass(frozen=True, slots=True)

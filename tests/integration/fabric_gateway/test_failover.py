@@ -131,11 +131,21 @@ async def test_when_all_are_away_each_is_tried_and_the_last_error_told(pair: Pai
     assert pair.second.calls == ["Evaluate"]
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNAVAILABLE])
-async def test_a_gateway_that_sees_too_few_peers_is_passed_over(pair: Pair, code: grpc.StatusCode) -> None:
-    pair.first.script = {"Endorse": [Refusal(code, "... due to unavailability of peers: [peer0.org2:9051]")]}
+@pytest.mark.parametrize(
+    "said",
+    [
+        Refusal(grpc.StatusCode.FAILED_PRECONDITION, "... due to unavailability of peers: [peer0.org2:9051]"),
+        Refusal(grpc.StatusCode.ABORTED, "see details", (("p", "Org2MSP", "rpc error: code = Unavailable"),)),
+    ],
+)
+async def test_a_gateway_that_does_not_reach_its_peers_is_passed_over_but_not_given_up(
+    pair: Pair, said: Refusal
+) -> None:
+    pair.first.script = {"Endorse": [said]}
     await pair.contract.submit("Set", "a")
-    assert pair.second.calls == ["Endorse", "Submit", "CommitStatus"]
+    assert pair.second.calls == ["Endorse"]
+    assert pair.first.calls == ["Endorse", "Submit", "CommitStatus"]
+    assert pair.gateways.away == []
 
 
 async def test_a_refusal_is_no_reason_to_ask_another(pair: Pair) -> None:
