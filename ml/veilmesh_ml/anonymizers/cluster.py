@@ -47,9 +47,9 @@ class Mode(StrEnum):
     STRICT = "strict"
 
 
-_STRICT: Final = Setting(caution=60.0, jaw=1.0, keeps_hair=False, keeps_obstacles=False)
+_STRICT: Final = Setting(caution=60.0, suitable=60, jaw=1.0, keeps_hair=False, keeps_obstacles=False)
 SETTINGS: Final = {  # in the order of attempts
-    Mode.NATURAL: (Setting(caution=20.0, jaw=0.7), _STRICT),
+    Mode.NATURAL: (Setting(caution=20.0, suitable=40, jaw=0.7), _STRICT),
     Mode.STRICT: (_STRICT,),
 }
 

@@ -1,7 +1,7 @@
 """Which donor a face gets: suitable, but not alike, and drawn with a key.
 
-1. Suitable: the `SUITABLE` nearest in what the eye would miss if it changed: gender, ancestry, age, turn of
-   the head, light, mouth, glasses, beard.
+1. Suitable: a few dozen nearest in what the eye would miss if it changed: gender, ancestry, age, turn of
+   the head, light, mouth, glasses, beard. A donor may look *more* of the person's gender and group.
 2. Not alike: of these, the `DRAWN_FROM` whose likeness is least the person's.
 3. Drawn: with two keys, two organisations' pictures of one person get different donors. A further draw gives
    another of them.
@@ -10,12 +10,12 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veilmesh_ml.keystream import derive, words
-from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, GROUPS, Reading
 from veilmesh_ml.surrogate.bank import Bank
 
-SUITABLE: Final = 40
 DRAWN_FROM: Final = 8
 CHILD: Final = 16  # years that a face looks: no child's face on an adult, nor the other way round
 # Importance of one standard deviation.
@@ -39,25 +39,40 @@ _WEIGHTS: Final = {
     "Indian": 3.2,
     "other": 1.5,
 }
+_WOMAN: Final = ATTRIBUTES.index("woman")
+_GROUPS: Final = np.array([ATTRIBUTES.index(group) for group in GROUPS])
 _AGE: Final = ATTRIBUTES.index("age")
 _NEVER: Final = 1e6
 _IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
-def choose(bank: Bank, face: Reading, key: bytes, draw: int = 0) -> int:
+def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
     """Return the index of the donor for a face.
 
     Args:
         bank: of donors.
         face: what was read off it.
+        suitable: how many donors suit it; the more, the less like the person the surrogate is, and the
+            worse it suits.
         key: 32 bytes, of this face alone.
         draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
     wanted = face.attributes
-    distance = (((bank.attributes - wanted) / bank.spread * _IMPORTANCE) ** 2).sum(axis=1)
+    distance = ((_off(bank, wanted) * _IMPORTANCE) ** 2).sum(axis=1)
     distance += np.where((bank.attributes[:, _AGE] < CHILD) == (wanted[_AGE] < CHILD), 0, _NEVER)
-    suitable = np.argsort(distance, kind="stable")[:SUITABLE]
-    alike = bank.likenesses[suitable] @ face.likeness
-    drawn_from = suitable[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
+    nearest = np.argsort(distance, kind="stable")[:suitable]
+    alike = bank.likenesses[nearest] @ face.likeness
+    drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
     order = np.argsort(words(derive(key, "donor"), len(drawn_from)), kind="stable")
     return int(drawn_from[order[draw % len(order)]])
+
+
+def _off(bank: Bank, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far every donor is from what is wanted, in standard deviations, (k, len(ATTRIBUTES))."""
+    off = (bank.attributes - wanted) / bank.spread
+    off[:, _WOMAN] = np.minimum(0, np.copysign(1, wanted[_WOMAN]) * off[:, _WOMAN])
+    group = _GROUPS[np.argmax(wanted[_GROUPS])]
+    others = np.setdiff1d(_GROUPS, [group])
+    off[:, group] = np.minimum(0, off[:, group])
+    off[:, others] = np.maximum(0, off[:, others])
+    return off

@@ -65,6 +65,7 @@ class Setting:
 
     Attributes:
         caution: of the shape filter, 1 and more: the higher, the less of the person's landmarks.
+        suitable: among how many donors the least alike are looked for; see `choose`.
         jaw: how far the jaw becomes the donor's, 0 to 1; the picture around it is warped as far.
         feather: width of the transition, in widths of the face.
         keeps_hair: whether hair and hats over the forehead stay.
@@ -72,6 +73,7 @@ class Setting:
     """
 
     caution: float
+    suitable: int
     jaw: float
     feather: float = 0.028
     keeps_hair: bool = True
@@ -103,7 +105,7 @@ def replace_face(
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
     upright = aligned(landmarks, bank.frame.mean_shape)
-    donor = choose(bank, _read(window, points, upright, bank), key, draw)
+    donor = choose(bank, _read(window, points, upright, bank), setting.suitable, key, draw)
     placed = _placed(landmarks, donor, bank, setting)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     corner, part = _around(placed, MARGIN * width_px, base)

@@ -11,6 +11,7 @@ pytest.importorskip("dlib")
 from veilmesh_ml import Engine, Face, RgbImage, load_anonymizer
 from veilmesh_ml.anonymizers import AnonymizedImage
 from veilmesh_ml.errors import ModelError, ParameterError
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE, decode_bank, encode_bank
 from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
 from veilmesh_ml.surrogate.geometry import (
@@ -149,10 +150,22 @@ class TestTheChoice:
         upright = aligned(points, bank.frame.mean_shape)
         texture = np.where(bank.frame.face[..., np.newaxis], bank.frame.warp_from(points).pull(head), 0)
         reading = bank.attribute_model.read(texture.astype(np.uint8), points[:68], upright, bank.frame)
-        drawn = [choose(bank, reading, KEY, draw) for draw in range(DRAWN_FROM)]
+        drawn = [choose(bank, reading, 40, KEY, draw) for draw in range(DRAWN_FROM)]
         assert len(set(drawn)) == DRAWN_FROM
         alike = bank.likenesses @ reading.likeness
         assert alike[drawn].max() < np.median(alike)
+
+    def test_more_of_the_persons_gender_is_no_fault(self) -> None:
+        bank = shipped_bank()
+        woman = ATTRIBUTES.index("woman")
+        likeness = np.zeros(bank.likenesses.shape[1])
+        wanted = bank.attributes.mean(axis=0)
+        for score in (-1.0, 1.0):
+            wanted[woman] = score
+            drawn = [choose(bank, Reading(wanted, likeness), 40, KEY, draw) for draw in range(DRAWN_FROM)]
+            scores = bank.attributes[drawn, woman] * score
+            assert scores.min() > 0
+            assert scores.max() > 1
 
     def test_a_donor_is_like_itself(self) -> None:
         bank = shipped_bank()
