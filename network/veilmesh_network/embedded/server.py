@@ -135,6 +135,8 @@ class EmbeddedLedger:
                 ("grpc.so_reuseport", 0),  # or two ledgers would share one port
                 ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
                 ("grpc.max_send_message_length", -1),
+                # Clients may ping a stream without events once a minute, as they may Fabric's peers.
+                ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
             ]
         )
         gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, server)
