@@ -8,6 +8,7 @@
 kills processes, or changes the channel, brings up a network of its own with `running_network`.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ _STEP = 100
 _LAST_PORT = 32_000
 _ROOM = 10  # members that a network may come to have
 
-_bases = count(_FIRST_PORT, _STEP)
+_bases = count(_FIRST_PORT + os.getpid() % 50 * _STEP, _STEP)  # two test runs at once begin elsewhere
 
 
 @dataclass(frozen=True, slots=True)

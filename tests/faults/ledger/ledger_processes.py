@@ -21,7 +21,7 @@ from pathlib import Path
 
 from veilmesh_network.embedded.process import run
 from veilmesh_network.network import Network
-from veilmesh_network.supervisor import _first_line
+from veilmesh_network.supervisor import _reports
 
 from tests.integration.ledger.key_value import KeyValue
 from tests.integration.ledger.ledger import CHAINCODE
@@ -110,10 +110,11 @@ def _start(network: Network, children: set[int], arguments: list[str], *, wait: 
         os._exit(_serve(network, writer, int(arguments[0]) if arguments else None))
     children.add(pid)
     os.close(writer)
-    with os.fdopen(reader, "rb") as reports:
+    with os.fdopen(reader, "rb", buffering=0) as reports:
         if not wait:
             return str(pid)
-        return f"{pid} {_first_line(reports, _START_TIMEOUT_S).get('port', 'failed')}"
+        report = next(_reports(reports, _START_TIMEOUT_S), {})
+        return f"{pid} {report.get('port', 'failed')}"
 
 
 def _serve(network: Network, ready_fd: int, file_size_limit: int | None) -> int:

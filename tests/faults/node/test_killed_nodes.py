@@ -8,7 +8,6 @@ not. `tests/unit/node/test_journal.py` goes through all there are.
 """
 
 import asyncio
-import signal
 from pathlib import Path
 
 import grpc
@@ -20,9 +19,10 @@ from veilmesh_chaincode.records.authentication import (
     AuthenticationStatus,
     ListAuthentications,
 )
-from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
+from veilmesh_chaincode.records.enrolment import ReferenceStatus
 from veilmesh_chaincode.records.pages import Page
 
+from tests.faults.node.crashes import crash_file, enrolled, owned, restart, started
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode, portrait, refused
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
@@ -76,44 +76,9 @@ def org2(consortium: LiveConsortium) -> LiveNode:
     return started(consortium.nodes["org2-node"])
 
 
-def crash_file(node: LiveNode) -> Path:
-    return node.home.folder.parent / f"{node.name}.crash"
-
-
-def started(node: LiveNode) -> LiveNode:
-    """Run a node that can be told to die."""
-    node.kill()
-    node.start("tests.faults.node.crashing_node", "--crash-file", str(crash_file(node)))
-    return node
-
-
-async def restart(node: LiveNode) -> node_pb2.GetStatusResponse:
-    """See that the node died as it was told, start it again, and wait until its journal is empty."""
-    assert node.process is not None
-    assert node.process.wait(timeout=60) == -signal.SIGKILL
-    crash_file(node).write_text("")
-    node.launch("tests.faults.node.crashing_node", "--crash-file", str(crash_file(node)))
-    await node.wait_until_answering()
-    status = await node.settled()
-    assert list(status.disagreements) == []
-    return status
-
-
-async def owned(node: LiveNode) -> dict[str, Reference]:
-    async with node.ledger() as ledger:
-        page = await ledger.references(node.config.msp_id, limit=1000, bookmark="")
-    return {entry.reference_id: entry for entry in page.entries}
-
-
 def stored_content(node: LiveNode) -> set[str]:
     folder: Path = node.home.content
     return {path.name for path in folder.glob("??/*")}
-
-
-async def enrolled(node: LiveNode) -> str:
-    response = await node.call("Enrol", node_pb2.EnrolRequest(photos=[portrait()]))
-    reference_id: str = response.reference.reference_id
-    return reference_id
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A consortium of processes: the embedded ledger, and nodes that serve on loopback.
+"""A consortium of processes: a ledger, and nodes that serve on loopback.
 
     consortium = LiveConsortium.found(folder)      # ledger up, members agreed, model approved, policy in
     force org1 = consortium.add_node("org1")             # home made; certificates of its organisation
@@ -208,8 +208,12 @@ class LiveConsortium:
 
     @classmethod
     def found(cls, folder: Path, terms: Terms = TERMS) -> "LiveConsortium":
-        """Bring the ledger up and agree on members, model and policy."""
-        network = networks.up(folder / "network", port=free_port()).network
+        """Bring the embedded ledger up and agree on members, model and policy."""
+        return cls.found_on(networks.up(folder / "network", port=free_port()).network, folder, terms)
+
+    @classmethod
+    def found_on(cls, network: networks.Network, folder: Path, terms: Terms = TERMS) -> "LiveConsortium":
+        """Agree on members, model and policy on a ledger that is up; `close` brings it down."""
         consortium = cls(folder, network)
         for organisation in network.members:
             organisation.issue("application", role=NodeOu.CLIENT, attributes={"role": "application"})
@@ -260,7 +264,7 @@ class LiveConsortium:
             exchange_endpoint=f"127.0.0.1:{exchange}",
             api_listen=f"127.0.0.1:{free_port()}",
             metrics_listen=f"127.0.0.1:{metrics}",
-            gateways=[self.network.address],
+            gateways=self.network.gateways(member.msp_id),
             channel=self.network.channel,
             chaincode=self.network.chaincode,
         )
