@@ -137,7 +137,8 @@ async def _main(folder: Path, stages: Sequence[Stage]) -> None:
 async def _clients(network: Network) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
         roots = network.tls_roots.read_bytes()
-        nodes, operators = [], []
+        nodes: list[Contract] = []
+        operators: list[Contract] = []
         for member in network.members:
             channel = await stack.enter_async_context(connect(network.gateways(member.msp_id)[0], roots))
             for name, contracts in ((BENCH_NODE, nodes), (OPERATOR, operators)):

@@ -1,4 +1,4 @@
-"""`kill -9` of a node in mid-submit, on a real network: before a transaction is sent, and after its commit."""
+"""`kill -9` of a node in mid-submit, on a real network: before a transaction is sent, after its commit."""
 
 from collections.abc import Iterator
 
