@@ -3,7 +3,8 @@
 In order:
 
 1. the orderers run, have joined the channel and have a leader (`ordering_service.py`);
-2. the peers run, and have joined the channel;
+2. the peers run, have joined the channel and fetched the blocks it has: before the one that lets a member in,
+   its own peer does not know it;
 3. each peer has its member's package of the chaincode installed, in the version that the folder wants;
 4. each member of the channel has approved that definition, under its own package's id;
 5. it is committed, as the first one or as an upgrade of what was;
@@ -24,7 +25,7 @@ from veilmesh_network.fabric.deployment import approve_for, commit_for_all, inst
 from veilmesh_network.fabric.membership import Installation, Member, members_of
 from veilmesh_network.fabric.ordering_service import start_ordering
 from veilmesh_network.fabric.package import member_package
-from veilmesh_network.fabric.peer_admin import PeerUnreachableError
+from veilmesh_network.fabric.peer_admin import PeerRefusedError, PeerUnreachableError
 from veilmesh_network.fabric.plan import HOST
 from veilmesh_network.fabric.processes import Children
 from veilmesh_network.fabric.readiness import STEP_S, NotYetError, until
@@ -57,6 +58,9 @@ async def bring_up(
         joins = for_all(_join(network, each) for each in members)
         await steps.take(f"channel {network.channel} joined by the peers", peers, joins)
         admitted = await _admitted(network, members)
+        height = await admitted[0].peer.height(network.channel)
+        fetches = for_all(_caught_up(network, each, height) for each in admitted)
+        await steps.take("blocks fetched by the peers", peers, fetches)
         definition = await _wanted(network, admitted[0])
         installations = [_installation(network, each, definition) for each in admitted]
         what = f"{definition.name} {definition.version}"
@@ -103,6 +107,20 @@ async def _admitted(network: Network, members: Sequence[Member]) -> list[Member]
     config = await members[0].peer.configuration(network.channel)
     here = {organization.msp_id for organization in config.application.organizations}
     return [member for member in members if member.msp_id in here]
+
+
+async def _caught_up(network: Network, member: Member, height: int) -> None:
+    """Return when a member's peer has so many blocks, and knows its organisation for one of the channel's."""
+
+    async def fetched() -> None:
+        try:
+            found = await member.peer.height(network.channel)
+        except PeerRefusedError as err:
+            raise NotYetError(f"{member.peer_name} does not know {member.msp_id} yet: {err}") from err
+        if found < height:
+            raise NotYetError(f"{member.peer_name} has {found} of {height} blocks")
+
+    await until(fetched, within_s=STEP_S)
 
 
 async def _wanted(network: Network, member: Member) -> Definition:
