@@ -29,6 +29,7 @@ from veilmesh_fabric import (
     EvaluateError,
     Gateway,
     RetryPolicy,
+    SigningIdentity,
     SubmitError,
     blocks,
     connect,
@@ -38,10 +39,12 @@ from veilmesh_fabric import (
 from veilmesh_fabric.channel_config import Address
 from veilmesh_fabric.ordering import OrdererEndpoint, broadcast, orderer_endpoints
 from veilmesh_network import channel_edits as edits
+from veilmesh_network.admission import admit, expel
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.consortium import Consortium
+from veilmesh_network.errors import NetworkError
 from veilmesh_network.fabric.binaries import find_binaries
-from veilmesh_network.network import ADMIN, AUDITOR, OPERATOR, Network, OrganisationKind
+from veilmesh_network.network import ADMIN, AUDITOR, Network, OrganisationKind
 from veilmesh_network.organisation import Organisation
 from veilmesh_node.cli.main import main
 from veilmesh_node.cli.provisioning import write_client_home
@@ -284,28 +287,48 @@ def _stranger(fabric: FabricNetwork) -> Organisation:
     return Organisation.create(folder, "GuestMSP", "guest.example.com")
 
 
-async def test_a_fourth_member_counts_and_leaves_again(fabric: FabricNetwork, consortium: Consortium) -> None:
-    """Without a peer yet: what its certificates may do, and what the others' majority is."""
-    grown = fabric.network.with_organisation("org4", OrganisationKind.MEMBER)
-    fourth = grown.organisation("org4")
-    changed = await consortium.change(
-        lambda root: edits.with_member(root, fourth.msp_id, fourth.definition())
-    )
+def test_a_fourth_member_joins_with_its_peer_counts_and_leaves(fabric: FabricNetwork) -> None:
+    said: list[str] = []
+    network = Network.load(fabric.network.folder)
+    changed = admit(network, "org4", OrganisationKind.MEMBER, said.append)
     assert edits.members(changed.config.root) == ["Org1MSP", "Org2MSP", "Org3MSP", "Org4MSP"]
-    operator = FabricNetwork(grown).identity("Org4MSP", OPERATOR)
-    async with fabric.contract("Org4MSP", operator, through="Org1MSP", retry=ONCE) as contract:
+    assert [line for line in said if line.startswith("signed by")] == [
+        f"signed by admin.org{number}.example.com of Org{number}MSP" for number in (1, 2)
+    ]
+    grown = FabricNetwork(Network.load(network.folder))
+    assert grown.status().heights["Org4MSP"] == grown.status().heights["Org1MSP"]
+    asyncio.run(_three_of_four_endorse(grown))
+
+    operator = grown.identity("Org4MSP")
+    expel(grown.network, "org4", said.append)
+    assert "org4" not in {entry.name for entry in Network.load(network.folder).organisations}
+    asyncio.run(_two_of_three_endorse(fabric, operator))
+
+
+async def _three_of_four_endorse(grown: FabricNetwork) -> None:
+    async with grown.contract("Org4MSP", retry=ONCE) as contract:  # through its own peer
         await contract.evaluate("registry:GetConsortium")
-    async with fabric.contract("Org1MSP", retry=ONCE) as contract:
+    async with grown.contract("Org1MSP", retry=ONCE) as contract:
         with pytest.raises(CommitError, match="ENDORSEMENT_POLICY_FAILURE"):
-            await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP"])
-        await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP", "Org3MSP"])
-    await consortium.change(lambda root: edits.without(root, "Org4MSP"))
-    grown.without_organisation("org4")
-    async with fabric.contract("Org4MSP", operator, through="Org1MSP", retry=ONCE) as contract:
+            await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org4MSP"])
+        await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP", "Org4MSP"])
+
+
+async def _two_of_three_endorse(fabric: FabricNetwork, stranger: SigningIdentity) -> None:
+    async with fabric.contract("Org4MSP", stranger, through="Org1MSP", retry=ONCE) as contract:
         with pytest.raises(EvaluateError, match="access denied"):
             await contract.evaluate("registry:GetConsortium")
     async with fabric.contract("Org1MSP", retry=ONCE) as contract:
         await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP"])
+
+
+def test_who_is_not_let_in_leaves_no_trace(fabric: FabricNetwork) -> None:
+    network = Network.load(fabric.network.folder)
+    with pytest.raises(NetworkError, match="Org2MSP is in the channel already"):
+        admit(network, "org2", OrganisationKind.MEMBER, print)
+    with pytest.raises(NetworkError, match="no name for an organisation"):
+        admit(network, "Org 5", OrganisationKind.MEMBER, print)
+    assert Network.load(network.folder).organisations == network.organisations
 
 
 async def caught_up(fabric: FabricNetwork, msp_id: str, to: ConfigInForce) -> list[bytes]:
@@ -346,8 +369,7 @@ def test_the_commands_do_the_same(
 ) -> None:
     """`network revoke` at once; and an auditor's admission by a file that two admins sign."""
     fabric.network.organisation("org1").issue("leaver", role=NodeRole.CLIENT)
-    told = _told(capsys, "network", "revoke", "org1", "leaver", "--dir", fabric.network.folder)
-    assert told["organisation"] == "Org1MSP"
+    _told(capsys, "network", "revoke", "org1", "leaver", "--dir", fabric.network.folder)
     guest = Organisation.create(tmp_path / "guest", "VisitorMSP", "visitor.example.com")
     homes = [_home(fabric, name, tmp_path / name) for name in ("org1", "org2")]
     file = tmp_path / "admit.update"
