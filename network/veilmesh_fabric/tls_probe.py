@@ -28,15 +28,22 @@ async def probe(address: str, server_name: str | None, tls: TlsClient) -> str:
         await _handshake(address, name, _context(tls))
     except ssl.SSLCertVerificationError as err:
         return await _verdict(err, address, name)
-    except ssl.SSLError as err:
-        return f"the TLS handshake failed: {err.reason or err}{_client_advice(tls)}"
-    except ConnectionResetError:
-        return f"it closes the connection{_client_advice(tls)}"
-    except TimeoutError:
-        return f"it does not answer within {PROBE_WITHIN_S:.0f} s"
-    except OSError as err:
-        return os.strerror(err.errno) if err.errno and err.errno > 0 else str(err)
+    except (OSError, ValueError) as err:
+        return _told(err, tls)
     return ""
+
+
+def _told(err: Exception, tls: TlsClient) -> str:
+    match err:
+        case ssl.SSLError():
+            return f"the TLS handshake failed: {err.reason or err}{_client_advice(tls)}"
+        case ConnectionResetError():
+            return f"it closes the connection{_client_advice(tls)}"
+        case TimeoutError():
+            return f"it does not answer within {PROBE_WITHIN_S:.0f} s"
+        case OSError() if err.errno is not None and err.errno > 0:
+            return os.strerror(err.errno)
+    return str(err)  # a name that cannot be looked up, or that is none
 
 
 async def _handshake(address: str, name: str, context: ssl.SSLContext) -> bytes:
@@ -98,7 +105,7 @@ def _client_advice(tls: TlsClient) -> str:
 def _context(tls: TlsClient) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate may be a root, as for gRPC
-    context.load_verify_locations(cadata=tls.roots_pem.decode("ascii"))
+    context.load_verify_locations(cadata=tls.roots_pem.decode("ascii", "ignore"))  # comments may be more
     context.set_alpn_protocols(["h2"])
     if tls.pair is not None:
         tls.pair.show_in(context)

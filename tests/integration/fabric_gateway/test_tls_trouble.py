@@ -21,6 +21,7 @@ from veilmesh_fabric import (
     TlsClient,
     TlsPair,
 )
+from veilmesh_fabric.tls_probe import probe
 from veilmesh_network.certificates import CertificateAuthority, KeyPair, Validity
 
 from tests.integration.fabric_gateway.scripted_peer import ScriptedPeer
@@ -124,6 +125,11 @@ async def test_a_server_that_asks_for_a_certificate(
         assert "not of an authority it trusts" in await asker.trouble(GatewayAddress(address), shown)
 
 
+async def test_a_name_that_is_none(tls_authority: CertificateAuthority) -> None:
+    told = await probe("127.0.0.1:1", "x" * 70, TlsClient("ü".encode() + tls_authority.root.certificate_pem))
+    assert told == "Connection refused" or "label" in told
+
+
 async def test_nobody_there(tls_authority: CertificateAuthority, asker: Asker) -> None:
     told = await asker.trouble(GatewayAddress("127.0.0.1:1"), TlsClient(tls_authority.root.certificate_pem))
     assert told == "gateway 127.0.0.1:1: Connection refused"
@@ -144,5 +150,6 @@ async def test_a_renewed_authority_is_trusted_without_a_restart(
         contract = Gateway(gateways, alice, retry=ONCE).contract("veil", "mesh")
         with pytest.raises(EvaluateError, match="do not hold"):
             await contract.evaluate("Get")
-        roots.write_bytes(stranger.root.certificate_pem + tls_authority.root.certificate_pem)
+        both = stranger.root.certificate_pem + "# Zürich\n".encode() + tls_authority.root.certificate_pem
+        roots.write_bytes(both)
         assert await contract.evaluate("Get", "a") == b"Get a"
