@@ -465,6 +465,25 @@ def down(folder: Path) -> bool:
     return LedgerProcess(folder).stop()
 
 
+def upgrade(folder: Path, version: str) -> NetworkStatus:
+    """Have the members of a running Fabric network run another version of the chaincode; its state stays.
+
+    Raises:
+        NetworkError: the folder holds no Fabric network, it is down, or the version does not do.
+        BringUpError: a step failed; the next `up` takes the steps that are missing.
+    """
+    network = Network.load(folder)
+    network.require_fabric()
+    pid = LedgerProcess(folder).pid()
+    if pid is None:
+        raise NetworkError(f"the network in {folder} is down: its members agree on a version while it is up")
+    from veilmesh_network.fabric.start import refresh  # noqa: PLC0415 - it knows networks
+
+    upgraded = network.with_chaincode_version(version)
+    refresh(upgraded)
+    return NetworkStatus(upgraded, pid)
+
+
 def status(folder: Path) -> NetworkStatus:
     """Return whether the network in `folder` runs.
 

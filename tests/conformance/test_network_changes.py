@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from veilmesh_chaincode.records.registry import Consortium as FoundedConsortium
@@ -9,8 +10,8 @@ from veilmesh_fabric.channel_config import Address
 from veilmesh_network import network as networks
 from veilmesh_network.channel_edits import with_member, without
 from veilmesh_network.consortium import Consortium
-from veilmesh_network.errors import BringUpError
-from veilmesh_network.fabric.plan import HOST
+from veilmesh_network.errors import BringUpError, NetworkError
+from veilmesh_network.fabric.plan import HOST, Orderers
 from veilmesh_network.fabric.start import refresh
 from veilmesh_network.network import Network, OrganisationKind
 
@@ -31,11 +32,22 @@ async def _founded(network: FabricNetwork, msp_id: str) -> FoundedConsortium:
 
 def test_the_chaincode_is_upgraded_with_its_state_kept(network: FabricNetwork) -> None:
     before = asyncio.run(_founded(network, "Org1MSP"))
-    refresh(network.network.with_chaincode_version("1.1"))
+    networks.upgrade(network.network.folder, "1.1")
     chaincode = network.status().chaincode
     assert chaincode is not None
     assert (chaincode.version, chaincode.sequence) == ("1.1", 2)
     assert asyncio.run(_founded(network, "Org2MSP")) == before
+
+
+def test_an_upgrade_that_cannot_be(network: FabricNetwork, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"'1\.1 beta' is no version"):
+        networks.upgrade(network.network.folder, "1.1 beta")
+    embedded = Network.create(tmp_path / "embedded", members=1)
+    with pytest.raises(NetworkError, match="holds an embedded ledger, no Fabric network"):
+        networks.upgrade(embedded.folder, "1.1")
+    down = Network.create(tmp_path / "down", members=1, orderers=Orderers.RAFT)
+    with pytest.raises(NetworkError, match="is down: its members agree on a version while it is up"):
+        networks.upgrade(down.folder, "1.1")
 
 
 def test_a_member_joins_and_leaves(network: FabricNetwork) -> None:

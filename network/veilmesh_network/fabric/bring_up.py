@@ -23,7 +23,7 @@ from veilmesh_network.fabric.configuration import Program, chaincode_program, pe
 from veilmesh_network.fabric.definition import Definition
 from veilmesh_network.fabric.deployment import approve_for, commit_for_all, install, until_usable
 from veilmesh_network.fabric.membership import Installation, Member, members_of
-from veilmesh_network.fabric.ordering_service import start_ordering
+from veilmesh_network.fabric.ordering_service import ordered_blocks, start_ordering
 from veilmesh_network.fabric.package import member_package
 from veilmesh_network.fabric.peer_admin import PeerRefusedError, PeerUnreachableError
 from veilmesh_network.fabric.plan import HOST
@@ -57,10 +57,7 @@ async def bring_up(
         await steps.take(f"{counted(peers, 'peer')} started", peers, _start_peers(members, peers, children))
         joins = for_all(_join(network, each) for each in members)
         await steps.take(f"channel {network.channel} joined by the peers", peers, joins)
-        admitted = await _admitted(network, members)
-        height = await admitted[0].peer.height(network.channel)
-        fetches = for_all(_caught_up(network, each, height) for each in admitted)
-        await steps.take("blocks fetched by the peers", peers, fetches)
+        admitted = await steps.take("blocks fetched by the peers", peers, _catch_up(network, members))
         definition = await _wanted(network, admitted[0])
         installations = [_installation(network, each, definition) for each in admitted]
         what = f"{definition.name} {definition.version}"
@@ -107,6 +104,15 @@ async def _admitted(network: Network, members: Sequence[Member]) -> list[Member]
     config = await members[0].peer.configuration(network.channel)
     here = {organization.msp_id for organization in config.application.organizations}
     return [member for member in members if member.msp_id in here]
+
+
+async def _catch_up(network: Network, members: Sequence[Member]) -> list[Member]:
+    """Return the channel's members, when their peers have all blocks that are ordered by now."""
+    height = await ordered_blocks(network)
+    await _caught_up(network, members[0], height)
+    admitted = await _admitted(network, members)
+    await for_all(_caught_up(network, each, height) for each in admitted)
+    return admitted
 
 
 async def _caught_up(network: Network, member: Member, height: int) -> None:

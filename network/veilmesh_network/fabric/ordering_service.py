@@ -89,6 +89,16 @@ async def start_ordering(
     return programs
 
 
+async def ordered_blocks(network: Network) -> int:
+    """Return how many blocks the orderer has that has the most.
+
+    Raises:
+        NotYetError: one does not answer.
+    """
+    statuses = [await orderer.status() for orderer in orderers_of(network)]
+    return max(status.height for status in statuses if status is not None)
+
+
 async def _start(orderers: Sequence[Orderer], programs: Sequence[Program], children: Children) -> None:
     for program in programs:
         await children.start(program)

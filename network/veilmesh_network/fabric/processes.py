@@ -202,6 +202,10 @@ class Children:
         self._failure: str | None = None
         self.begin()
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._children)
+
     def begin(self) -> None:
         """Begin to bring the network up, once more."""
         self._first_end = asyncio.get_running_loop().create_future()

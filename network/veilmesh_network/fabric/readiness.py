@@ -13,7 +13,7 @@ from fabric_protos.discovery import protocol_pb2, protocol_pb2_grpc
 from fabric_protos.peer import proposal_response_pb2
 from veilmesh_fabric.identity import SigningIdentity
 
-from veilmesh_network.errors import BringUpError
+from veilmesh_network.errors import BringUpError, NetworkError
 from veilmesh_network.fabric.peer_admin import PeerAdmin, PeerRefusedError, PeerUnreachableError
 from veilmesh_network.fabric.plan import HOST
 
@@ -29,7 +29,7 @@ _LEADER_METRICS = ("consensus_etcdraft_is_leader", "consensus_BFT_is_leader")
 Result = TypeVar("Result")
 
 
-class NotYetError(Exception):
+class NotYetError(NetworkError):
     """What is waited for is not there yet; says what was found instead."""
 
 

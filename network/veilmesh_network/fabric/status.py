@@ -9,7 +9,6 @@ from veilmesh_network.fabric.membership import Member, members_of
 from veilmesh_network.fabric.ordering_service import Orderer, orderers_of
 from veilmesh_network.fabric.peer_admin import InstalledDefinition
 from veilmesh_network.fabric.processes import ProcessRecord, process_table, processes_file
-from veilmesh_network.fabric.readiness import NotYetError
 from veilmesh_network.network import Network
 
 _PATIENCE_S = 5.0  # with one peer, which may have been stopped
@@ -78,7 +77,7 @@ async def _ask_orderer(orderer: Orderer) -> OrdererStatus:
     try:
         status = await orderer.status()
         return OrdererStatus(orderer.name, None if status is None else status.height, await orderer.leads())
-    except (NetworkError, NotYetError):
+    except NetworkError:
         return OrdererStatus(orderer.name, None, leads=False)
 
 

@@ -76,6 +76,7 @@ async def _supervise(network: Network, report: Callable[[dict[str, object]], Non
 
 async def _change(folder: Path, children: Children) -> None:
     """Bring the network up as its folder is now; where that fails, what ran goes on."""
+    before = children.names
     children.begin()
     failure = None
     try:
@@ -83,6 +84,7 @@ async def _change(folder: Path, children: Children) -> None:
     except (NetworkError, FabricError) as err:
         _logger.exception("the network stays as it was")
         failure = str(err)
+        await children.retain(before)
     children.keep_running(failure=failure)
 
 

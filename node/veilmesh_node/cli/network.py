@@ -86,6 +86,22 @@ def down(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def upgrade(
+    version: Annotated[str, typer.Argument(help="Of the chaincode, such as 1.1.")],
+    folder: DirOption = DEFAULT_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Have all members of a Fabric network run, approve and commit the chaincode as a new version.
+
+    The state stays. Each chaincode service is started again, with the code that is installed on this machine.
+    """
+    from veilmesh_network import network
+
+    found = network.upgrade(folder, version)
+    _show(found, as_json=as_json)
+
+
+@app.command()
 def status(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None:
     """Show whether the ledger runs, and how many blocks it has. Exit code 5 while it is down."""
     from veilmesh_network import network
