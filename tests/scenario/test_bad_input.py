@@ -15,7 +15,7 @@ from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import Answer, must, run
 from veilmesh_node.demo.story import PURPOSE
 
-from tests.scenario.conftest import Settled
+from tests.scenario.settled import Settled
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from skimage.data import astronaut
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import must, run
 
-from tests.scenario.conftest import Settled
+from tests.scenario.settled import Settled
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
 
