@@ -20,7 +20,7 @@ what was wrong. So a malformed transaction is no reason to reject its block: it 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -170,6 +170,7 @@ def _read(code: int, message_type: Any, data: bytes, what: str) -> Any:
         raise _Found(code, str(err)) from err
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)  # a time at which nobody's certificate was valid
 _COMMITTED_TYPES = {common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG_UPDATE, common_pb2.CONFIG}
 
 
@@ -184,20 +185,24 @@ def _header(channel_header: bytes, signature_header: bytes) -> TransactionHeader
         raise _Found(bad, f"epoch is {channel.epoch}, not 0")
     if kind != common_pb2.CONFIG and not (nonce and creator):  # block 0 has no creator
         raise _Found(bad, "signature header has no nonce or no creator")
-    try:
-        timestamp = decode_time(channel.timestamp, "timestamp")
-    except DecodeError as err:
-        raise _Found(bad, str(err)) from err
     return TransactionHeader(
         type=kind,
         channel_id=channel.channel_id,
         tx_id=channel.tx_id,
-        timestamp=timestamp,
+        timestamp=_time(channel.timestamp),
         creator=creator,
         nonce=nonce,
         extension=channel.extension,
         channel_header=channel_header,
     )
+
+
+def _time(timestamp: Any) -> datetime:
+    """Return a transaction's time. No peer looks whether it is one, so what is none is no defect yet."""
+    try:
+        return decode_time(timestamp, "timestamp")
+    except DecodeError:
+        return _NEVER
 
 
 def _endorsed(header: TransactionHeader, signature_header: bytes, data: bytes) -> tuple[Endorsed, Any]:

@@ -242,9 +242,17 @@ class MspManager:
         Raises:
             IdentityError: it says which of the module's steps failed.
         """
-        identity, chain = self._member(serialized)
+        identity, chain = self.member(serialized)
         chain.require_valid_at(at)
         return identity
+
+    def member(self, serialized: bytes) -> tuple[Identity, CertificateChain]:
+        """Return the identity in a `SerializedIdentity` message with its chain, leaving time to the caller.
+
+        Raises:
+            IdentityError: as `identity`.
+        """
+        return self._member(serialized)
 
     def _find_member(self, serialized: bytes) -> tuple[Identity, CertificateChain]:
         try:

@@ -4,21 +4,24 @@ The code that stands in a block is one peer's word: no orderer signs it. `Transa
 A transaction is judged in the order in which a Fabric peer does, and the first rule it breaks gives the code:
 
 1. its envelope, payload and headers can be read;
-2. the creator is a member of the channel, at the transaction's own time, and signed it;
+2. the creator is a member of the channel, and signed it;
 3. the id is the hash of nonce and creator;
 4. the transaction can be read, and its endorsers answered the proposal that stands in it;
 5. no transaction of an earlier block has its id;
 6. what the chaincode did can be read and is consistent;
 7. the endorsements suffice (`endorsement.py`); one whose signature or signer is not good does not count;
-8. no valid transaction before it in this block has its id;
-9. what it read is still so (`world_state.py`).
+8. the creator's certificate was valid at the transaction's own time;
+9. no valid transaction before it in this block has its id;
+10. what it read is still so (`world_state.py`).
 
 Two rules are the ordering service's and have no code, since what breaks them is never ordered: a transaction
 is for this channel, and its creator satisfies /Channel/Writers. To break them is a violation in any case.
 
-In steps 2 and 7 we are stricter than a peer, which leaves expired certificates to orderers and endorsers. A
+In steps 7 and 8 we are stricter than a peer, which leaves expired certificates to orderers and endorsers. A
 block has no time of its own. The transaction's is its client's claim, but endorsers of our chaincode compare
-it with their clocks, and it is the only time on which every copy of the chain agrees.
+it with their clocks, and it is the only time on which every copy of the chain agrees. Step 8 comes that late
+since whoever may write can send a transaction of any time: one that nobody endorsed has the code that peers
+give it.
 
 Source: Fabric v3.1 `core/committer/txvalidator/v20/validator.go`, `plugindispatcher/dispatcher.go`,
 `core/common/validation/msgvalidation.go`.
@@ -33,6 +36,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import transaction_pb2
 
 from veilmesh_fabric.block import Block
+from veilmesh_fabric.certificates import CertificateChain
 from veilmesh_fabric.channel_config import ChannelConfig
 from veilmesh_fabric.committed_transaction import (
     ChaincodeAction,
@@ -116,34 +120,38 @@ class TransactionJudge:
     def _before_reads(
         self, transaction: CommittedTransaction, holds: TransactionSignatures, changed: set[StateKey]
     ) -> Verdict:
-        """Take steps 1 to 7."""
+        """Take steps 1 to 8."""
         try:
             header = _readable_header(transaction)
-            creator = self._creator(header, holds)
+            creator, chain = self._creator(header, holds)
             if transaction.is_config:
+                _require_valid_at(header.timestamp, chain)
                 return Verdict(_VALID, signers=(creator,))
             endorsed = self._endorsed(transaction, header)
             self._require_new_id(transaction)
             action = _readable_action(transaction)
             endorsers, ignored = self._endorsers(endorsed, holds.endorsements, header.timestamp)
             self._require_endorsement(action, endorsers, ignored, changed)
+            _require_valid_at(header.timestamp, chain)
         except _Broken as broken:
             return broken.verdict
         return Verdict(_VALID, ignored=ignored, signers=(creator, *endorsers))
 
-    def _creator(self, header: TransactionHeader, holds: TransactionSignatures) -> Identity:
+    def _creator(
+        self, header: TransactionHeader, holds: TransactionSignatures
+    ) -> tuple[Identity, CertificateChain]:
         if header.channel_id != self.config.channel_id:
             raise _Broken(None, Rule.CHANNEL, f"transaction is for channel {header.channel_id!r}")
         bad = transaction_pb2.BAD_CREATOR_SIGNATURE
         try:
-            creator = self.config.msps.identity(header.creator, header.timestamp)
+            creator, chain = self.config.msps.member(header.creator)
         except IdentityError as err:
             raise _Broken(bad, Rule.CREATOR, f"its creator is not acceptable: {err}") from err
         if not holds.creator:
             raise _Broken(bad, Rule.CREATOR_SIGNATURE, f"signature of its creator, {creator}, does not hold")
         if not self.config.policies.satisfied(CHANNEL_WRITERS_POLICY, (creator,)):
             raise _Broken(None, Rule.WRITERS, f"its creator, {creator}, may not write to the channel")
-        return creator
+        return creator, chain
 
     def _endorsed(self, transaction: CommittedTransaction, header: TransactionHeader) -> Endorsed:
         """Take steps 3 and 4."""
@@ -210,7 +218,7 @@ class TransactionJudge:
     def _after_reads(
         self, transaction: CommittedTransaction, verdict: Verdict, version: Version, recorded: int
     ) -> Verdict:
-        """Take step 9, unless the recorded code can only be believed."""
+        """Take step 10, unless the recorded code can only be believed."""
         if not verdict.is_valid or transaction.action is None:
             return verdict
         if recorded in TAKEN_ON_TRUST and refused_by_couchdb(transaction.action.results):
@@ -233,6 +241,14 @@ def _readable_action(transaction: CommittedTransaction) -> ChaincodeAction:
     if transaction.action is None:
         raise _malformed(transaction.defect)
     return transaction.action
+
+
+def _require_valid_at(at: datetime, chain: CertificateChain) -> None:
+    try:
+        chain.require_valid_at(at)
+    except IdentityError as err:
+        reason = f"its creator is not acceptable: {err}"
+        raise _Broken(transaction_pb2.BAD_CREATOR_SIGNATURE, Rule.CREATOR, reason) from err
 
 
 def _malformed(defect: Defect | None) -> _Broken:

@@ -8,7 +8,6 @@ ledger's after each test, the network's at the end.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -31,24 +30,34 @@ def fabric_with_chaincodes(fabric_network: FabricNetwork) -> Iterator[FabricNetw
     """The shared network with the tests' chaincodes; at the end its whole chain is verified."""
     with chaincodes_deployed(fabric_network.network):
         yield fabric_network
-        asyncio.run(_verify(fabric_network))
+        asyncio.run(_verify(fabric_network.network))
 
 
-async def _verify(fabric: FabricNetwork) -> None:
-    async with fabric_ledger(fabric) as ledger:
+async def _verify(network: Network) -> None:
+    async with fabric_ledger(network) as ledger:
         require_verified(await ledger.chain(), ledger.genesis)
 
 
 @pytest.fixture(params=["embedded", pytest.param("fabric", marks=pytest.mark.fabric)])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Ledger]:
-    """One of the two, still to be entered: a network comes up outside of any event loop."""
-    if request.param == "embedded":
-        return embedded_ledger(request.getfixturevalue("embedded_network"), tmp_path / "ledger.db")
-    return fabric_ledger(request.getfixturevalue("fabric_with_chaincodes"))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-async def ledger(opened: AbstractAsyncContextManager[Ledger]) -> AsyncIterator[Ledger]:
+def network(kind: str, request: pytest.FixtureRequest) -> Network:
+    """The network's folder, with everybody's keys. It comes up here, outside of any event loop."""
+    if kind == "embedded":
+        made: Network = request.getfixturevalue("embedded_network")
+        return made
+    fabric: FabricNetwork = request.getfixturevalue("fabric_with_chaincodes")
+    return fabric.network
+
+
+@pytest.fixture
+async def ledger(network: Network, tmp_path: Path) -> AsyncIterator[Ledger]:
+    opened = (
+        embedded_ledger(network, tmp_path / "ledger.db") if network.fabric is None else fabric_ledger(network)
+    )
     async with opened as running:
         yield running
 

@@ -12,7 +12,6 @@ from veilmesh_fabric.ordering import orderer_endpoints
 from veilmesh_network.network import CHAINCODE, Network
 
 from tests.conformance.chaincodes import CHAINCODES, LIAR, chaincode_of
-from tests.fabric_network import FabricNetwork
 from tests.integration.ledger.ledger import Ledger, clients, embedded_with
 
 
@@ -28,18 +27,13 @@ async def embedded_ledger(network: Network, file: Path) -> AsyncIterator[Ledger]
 
 
 @asynccontextmanager
-async def fabric_ledger(fabric: FabricNetwork) -> AsyncIterator[Ledger]:
+async def fabric_ledger(network: Network) -> AsyncIterator[Ledger]:
     """Reach a real network through one peer, whoever asks: what it has committed, it knows at once."""
-    address = fabric.network.gateways("Org1MSP")[0]
-    async with connect(address, fabric.tls_roots) as connection:
-        yield Ledger(
-            address,
-            fabric.tls_roots,
-            fabric.genesis,
-            clients(fabric.network),
-            connection,
-            orderer_endpoints(ChannelConfig.from_block(fabric.genesis)),
-        )
+    address = network.gateways("Org1MSP")[0]
+    tls_roots, genesis = network.tls_roots.read_bytes(), network.channel_block.read_bytes()
+    orderers = orderer_endpoints(ChannelConfig.from_block(genesis))
+    async with connect(address, tls_roots) as connection:
+        yield Ledger(address, tls_roots, genesis, clients(network), connection, orderers)
 
 
 def require_verified(chain: Sequence[bytes], genesis: bytes) -> None:

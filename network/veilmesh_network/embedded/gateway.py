@@ -25,7 +25,7 @@ from veilmesh_network.embedded.events import chaincode_events
 from veilmesh_network.embedded.feed import BlockFeed
 from veilmesh_network.embedded.orderer import Orderer, OrderingError
 from veilmesh_network.embedded.proposals import (
-    ExpiredCreatorError,
+    FilteredError,
     OpenedProposal,
     ProposalError,
     open_proposal,
@@ -65,7 +65,7 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
             )
         try:
             return gateway_pb2.EvaluateResponse(result=await self._endorser.evaluate(proposal, peers[0]))
-        except ExpiredCreatorError as err:
+        except FilteredError as err:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, _NOT_EVALUATED, [(peers[0], str(err))])
         except ProposalError as err:
             code, message = (

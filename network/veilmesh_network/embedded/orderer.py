@@ -31,6 +31,10 @@ from veilmesh_network.embedded.config_updates import ConfigUpdates, UpdateRefuse
 _LULL_PER_TRANSACTION_S = 0.001  # of the batch before: so long without an arrival, and no more are coming
 _LONGEST_LULL_S = 0.01
 _LONGEST_GATHER_S = 0.1
+_NOT_TAKEN = {
+    common_pb2.CONFIG: "cannot be processed directly",
+    common_pb2.ORDERER_TRANSACTION: "is no longer supported",
+}
 _MAX_WAITING = 10_000  # transactions; a client is told to come back, rather than the process to grow
 
 _logger = logging.getLogger(__name__)
@@ -153,10 +157,8 @@ class Orderer:
             OrderingError: it is not to be.
         """
         kind = self._kind(envelope)
-        if kind == common_pb2.ENDORSER_TRANSACTION:
-            return self._taken(envelope, is_config=False)
         if kind != common_pb2.CONFIG_UPDATE:
-            raise OrderingError("BAD_REQUEST", f"message of type {kind} is not ordered")
+            return self._taken(envelope, is_config=False)
         try:
             return self._taken(self._updates.transaction(envelope), is_config=True)
         except UpdateRefusedError as err:
@@ -166,15 +168,22 @@ class Orderer:
         return _Waiting(envelope.SerializeToString(), is_config, self._channel.config.sequence)
 
     def _kind(self, envelope: Any) -> int:
-        """Return the type of an envelope whose creator may write to the channel."""
+        """Return the type of an envelope whose creator may write to the channel.
+
+        Of a type that nobody knows it may be, too: such a one stands in a block, and changes nothing.
+        """
         try:
             payload = decode(common_pb2.Payload, envelope.payload, "payload")
             header = decode(common_pb2.ChannelHeader, payload.header.channel_header, "channel header")
             signer = decode(common_pb2.SignatureHeader, payload.header.signature_header, "signature header")
         except DecodeError as err:
-            raise OrderingError("BAD_REQUEST", str(err)) from err
+            raise OrderingError("BAD_REQUEST", f"could not determine channel ID: {err}") from err
+        if not payload.HasField("header"):
+            raise OrderingError("BAD_REQUEST", "could not determine channel ID: header not set")
         if header.channel_id != self._channel.config.channel_id:
-            raise OrderingError("NOT_FOUND", f"channel {header.channel_id!r} does not exist")
+            raise OrderingError("BAD_REQUEST", "channel does not exist")
+        if header.type in _NOT_TAKEN:
+            raise OrderingError("BAD_REQUEST", f"message is of type that {_NOT_TAKEN[header.type]}")
         signed = SignedMessage(signer.creator, envelope.signature, envelope.payload)
         try:
             self._channel.require_writer(self._channel.signer(signed, self._now()))

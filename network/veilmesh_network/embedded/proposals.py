@@ -1,12 +1,12 @@
 """Opening a signed proposal and the checks that need neither contract nor state.
 
-Source: Fabric `core/endorser/msgvalidation.go` and `core/handlers/auth/filter/expiration.go`, whose sentences
-the refusals keep. Where Fabric tells a client no more than "access denied" and logs the reason, the reason
+Source: Fabric `core/endorser/msgvalidation.go` and `core/handlers/auth/filter`, whose sentences the refusals
+keep. Where Fabric tells a client no more than "access denied" and logs the reason, the reason
 stands behind it here: in one process it is no secret.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,13 +22,15 @@ from veilmesh_fabric.wire import decode, decode_time
 
 from veilmesh_network.embedded.channel import Channel
 
+_TIME_WINDOW = timedelta(minutes=15)  # contracts look closer
+
 
 class ProposalError(Exception):
     """The proposal is not one: malformed, not its creator's, or of no one who may propose."""
 
 
-class ExpiredCreatorError(ProposalError):
-    """Fabric turns these away before its endorser sees them, so that its gateway takes the peer for gone."""
+class FilteredError(ProposalError):
+    """A filter turned it away before the endorser saw it, so that a gateway takes the peer for gone."""
 
 
 class OpenedProposal(NamedTuple):
@@ -131,10 +133,15 @@ def _creator(proposal: OpenedProposal, err: IdentityError) -> str:
 
 
 def _require_time(proposal: OpenedProposal, now: datetime) -> None:
-    """Refuse a creator whose certificate has expired; whatever else is wrong with it, others will say."""
+    """Refuse a creator whose certificate has expired, and a time that is far from ours."""
     not_after = _expiry(proposal.creator)
     if not_after is not None and now > not_after:
-        raise ExpiredCreatorError("proposal client identity expired")
+        raise FilteredError("proposal client identity expired")
+    if abs(now - proposal.at) > _TIME_WINDOW:
+        raise FilteredError(
+            f"request unauthorized due to incorrect timestamp {proposal.at:%Y-%m-%dT%H:%M:%SZ}, "
+            f"peer time {now:%Y-%m-%dT%H:%M:%SZ}, peer.authentication.timewindow 15m0s"
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -392,7 +392,7 @@ class TestMembership:
         at = channel.now.replace(year=9999)
         channel.add(
             channel.transaction(Writes(writes={"a": b"1"}), at=at),
-            codes=[transaction_pb2.BAD_CREATOR_SIGNATURE],
+            codes=[transaction_pb2.ENDORSEMENT_POLICY_FAILURE],
         )
         checked(channel.blocks)
 

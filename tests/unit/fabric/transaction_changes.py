@@ -103,27 +103,27 @@ def timestamp_some_nanoseconds_later(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.nanos += 1
 
 
-@_breaks(Rule.CREATOR, Rule.CREATOR)
+@_breaks(SIGNATURE, Rule.PROPOSAL_HASH)
 def timestamp_after_the_certificates(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.seconds += 20 * 365 * 86400
 
 
-@_breaks(Rule.CREATOR, Rule.CREATOR)
+@_breaks(SIGNATURE, Rule.PROPOSAL_HASH)
 def timestamp_before_the_certificates(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.seconds -= 20 * 365 * 86400
 
 
-@_breaks(Rule.MALFORMED, Rule.MALFORMED)
+@_breaks(SIGNATURE, Rule.PROPOSAL_HASH)
 def timestamp_negative(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.seconds = -1
 
 
-@_breaks(Rule.MALFORMED, Rule.MALFORMED)
+@_breaks(SIGNATURE, Rule.PROPOSAL_HASH)
 def timestamp_beyond_all_time(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.seconds = 2**62
 
 
-@_breaks(Rule.MALFORMED, Rule.MALFORMED)
+@_breaks(SIGNATURE, Rule.PROPOSAL_HASH)
 def timestamp_with_too_many_nanoseconds(tx: OpenTransaction, _: Channel) -> None:
     tx.channel_header.timestamp.nanos = 1_000_000_000
 
