@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from veilmesh_network.errors import BinariesError
+from veilmesh_network.fabric.binaries import find_binaries
 from veilmesh_network.fabric.plan import Orderers
 
-from tests.fabric_network import FabricNetwork, running_network
+from tests.fabric_network import NEEDS_FABRIC, FabricNetwork, running_network
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -35,3 +37,24 @@ def fabric_bft_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab
     folder = tmp_path_factory.mktemp("bft") / "network"
     with running_network(folder, orderers=Orderers.BFT) as network:
         yield network
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line which tests did not run for want of Fabric's binaries, and how to have them."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = [report for report in reporter.stats.get("skipped", []) if NEEDS_FABRIC in str(report.longrepr)]
+    if skipped:
+        folders = ", ".join(sorted({report.nodeid.rpartition("/")[0] for report in skipped}))
+        reporter.write_line(
+            f"{len(skipped)} tests in {folders} did not run: {_what_is_missing()}", yellow=True
+        )
+
+
+def _what_is_missing() -> str:
+    try:
+        find_binaries()
+    except BinariesError as err:
+        return str(err)
+    return "Fabric's binaries were missing while they ran"

@@ -28,6 +28,8 @@ from veilmesh_network.fabric.processes import process_table, processes_file
 from veilmesh_network.fabric.status import FabricStatus, fabric_status
 from veilmesh_network.network import AUDITOR, OPERATOR, Network
 
+NEEDS_FABRIC = "needs Fabric's binaries: the last line of the run says how to have them"
+
 _FIRST_PORT = 20_000  # below what the kernel gives to outgoing connections
 _STEP = 100
 _LAST_PORT = 32_000
@@ -130,8 +132,8 @@ def require_binaries() -> None:
     """Skip where Fabric's binaries are missing: one line in pytest's summary, with the number of tests."""
     try:
         find_binaries()
-    except BinariesError as err:
-        pytest.skip(f"tests on a real Fabric network need Fabric's binaries: {err}")
+    except BinariesError:
+        pytest.skip(NEEDS_FABRIC)
 
 
 def free_first_port() -> int:
