@@ -38,6 +38,8 @@ _UNCERTAIN = frozenset(
     }
 )
 
+_ORDERER_REFUSES = "status=FORBIDDEN"
+
 # What ended a call under another code was the time, or a connection that broke.
 _ANSWERS_OF_THE_GATEWAY = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED}
@@ -106,7 +108,17 @@ def is_busy(error: GatewayError) -> bool:
 
 def is_uncertain(error: GatewayError) -> bool:
     """Whether the gateway may have acted although it did not say so."""
-    return error.code in _UNCERTAIN and not is_busy(error)
+    return error.code in _UNCERTAIN and not is_busy(error) and not _refused_by_orderers(error)
+
+
+def _refused_by_orderers(error: GatewayError) -> bool:
+    """Whether too few SmartBFT orderers have taken a transaction, and none for want of a connection.
+
+    The gateway tells it as UNAVAILABLE, after more orderers than may lie have said no: at least one of them
+    says the truth, and the rest are too few to order it.
+    """
+    said = [detail.message for detail in error.details]
+    return len(said) > 1 and all(_ORDERER_REFUSES in message for message in said)
 
 
 def is_conflict(error: CommitError) -> bool:

@@ -43,8 +43,10 @@ from veilmesh_node.errors import (
 )
 from veilmesh_node.ports import Change, EndorsedTransaction, Request
 
-COMMIT_WITHIN_S = 30.0
 IN_DOUBT_WITHIN_S = 5.0  # longer than any ordering delay we know; a transaction under way is seen by then
+# How long is waited for a commit each time the transaction was sent: an orderer that fails takes with it what
+# it had not passed on, so what is not seen is sent again as it was, at last after 30 s in all.
+COMMIT_WITHIN_S = (IN_DOUBT_WITHIN_S, 10.0, 15.0)
 
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 
@@ -99,9 +101,10 @@ class GatewayLedger:
 
     async def commit(self, transaction: EndorsedTransaction, *, in_doubt: bool) -> None:
         status = await self._status(transaction.tx_id, IN_DOUBT_WITHIN_S) if in_doubt else None
-        if status is None:
-            await self._send(transaction)
-            status = await self._status(transaction.tx_id, COMMIT_WITHIN_S)
+        for within_s in COMMIT_WITHIN_S:
+            if status is None:
+                await self._send(transaction)
+                status = await self._status(transaction.tx_id, within_s)
         if status is None:
             raise LedgerUnavailableError(f"transaction {transaction.tx_id} is not committed yet")
         if status.valid:

@@ -5,7 +5,7 @@ import pytest
 from fabric_protos.peer import transaction_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-from veilmesh_fabric.errors import CommitError, EvaluateError, SubmitError
+from veilmesh_fabric.errors import CommitError, EvaluateError, PeerError, SubmitError
 from veilmesh_fabric.retry import RetryPolicy, is_conflict, is_passing, is_uncertain, retry
 
 from tests.unit.fabric.manual_clock import ManualClock
@@ -81,6 +81,24 @@ def test_a_policy_without_an_attempt_is_refused(wrong: dict[str, int]) -> None:
 def test_which_answers_leave_a_submission_open(code: grpc.StatusCode) -> None:
     open_codes = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL", "UNKNOWN"}
     assert is_uncertain(SubmitError("no", transaction_id="tx", code=code)) == (code.name in open_codes)
+
+
+@pytest.mark.parametrize(
+    ("orderers", "open_"),
+    [
+        (["status=FORBIDDEN, info=permission denied", "status=FORBIDDEN, info=permission denied"], False),
+        (["status=FORBIDDEN, info=permission denied", "connection refused"], True),  # one may lie
+        (["status=FORBIDDEN, info=permission denied"], True),
+        (["status=SERVICE_UNAVAILABLE", "status=SERVICE_UNAVAILABLE"], True),
+        ([], True),
+    ],
+)
+def test_what_smartbft_orderers_say_of_a_submission(orderers: list[str], open_: bool) -> None:
+    details = [PeerError(f"orderer{number}:7050", "OrdererMSP", said) for number, said in enumerate(orderers)]
+    error = SubmitError(
+        "insufficient orderers", transaction_id="tx", code=grpc.StatusCode.UNAVAILABLE, details=details
+    )
+    assert is_uncertain(error) is open_
 
 
 @pytest.mark.parametrize("name", transaction_pb2.TxValidationCode.keys())
