@@ -101,7 +101,7 @@ async def test_results_that_differ_are_not_endorsed(ledger: Ledger, fresh: str) 
     with pytest.raises(EndorseError) as refused:
         await contract.submit("put", fresh, "value", endorsing_organizations=["Org1MSP", "Org3MSP"])
     assert refused.value.cause is Cause.DISAGREEMENT
-    assert [(detail.msp_id, detail.message) for detail in refused.value.details] == [
-        ("Org3MSP", "ProposalResponsePayloads do not match")
-    ]
+    (detail,) = refused.value.details
+    assert detail.msp_id in {"Org1MSP", "Org3MSP"}  # whoever answered last: a gateway knows no liar
+    assert detail.message == "ProposalResponsePayloads do not match"
     await contract.submit("put", fresh, "value", endorsing_organizations=["Org1MSP", "Org2MSP"])
