@@ -1,4 +1,4 @@
-"""Fabric's binaries, found and asked for their version. Scripts stand for them: they say what binaries say."""
+"""Fabric's binaries, found and asked for their version. Scripts stand for them, and say what they say."""
 
 from pathlib import Path
 
