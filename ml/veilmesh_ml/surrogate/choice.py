@@ -17,7 +17,10 @@ from veilmesh_ml.surrogate.attributes import ATTRIBUTES, GROUPS, Reading
 from veilmesh_ml.surrogate.bank import Bank
 
 DRAWN_FROM: Final = 8
-CHILD: Final = 16  # years that a face looks: no child's face on an adult, nor the other way round
+# Years that a face looks: no child's face on an adult, nor the other way round. An average's
+# guess is drawn towards everybody's.
+CHILD: Final = 16
+CHILD_DONOR: Final = 22
 # Importance of one standard deviation.
 _WEIGHTS: Final = {
     "lightness": 0.6,
@@ -59,7 +62,7 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
     """
     wanted = face.attributes
     distance = ((_off(bank, wanted) * _IMPORTANCE) ** 2).sum(axis=1)
-    distance += np.where((bank.attributes[:, _AGE] < CHILD) == (wanted[_AGE] < CHILD), 0, _NEVER)
+    distance += np.where((bank.attributes[:, _AGE] < CHILD_DONOR) == (wanted[_AGE] < CHILD), 0, _NEVER)
     nearest = np.argsort(distance, kind="stable")[:suitable]
     alike = bank.likenesses[nearest] @ face.likeness
     drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]

@@ -47,14 +47,13 @@ from veilmesh_ml.surrogate.shape import aligned
 DECIDED_AT_PX: Final = 80  # width of the face at which pixels are judged; larger faces are scaled down
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
 FADE: Final = 0.05  # widths of the face: how fast the correction at the rim fades inwards
-SIDE: Final = 0.015  # widths of the face: how far from the outline hair at the sides stays
 MARGIN: Final = 0.06  # widths of the face: what is looked at around it
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
-# Standard deviations of the skin's colour: beyond them a pixel of forehead or rim is hair, or one of the
+# Standard deviations of the skin's colour: beyond them a pixel of the forehead is hair, or one of the
 # lower face something held before it.
-HAIR: Final = 5.0
-LIKE_HAIR: Final = 2.8  # beside hair, this is hair as well
+HAIR: Final = 5.5
+LIKE_HAIR: Final = 3.2  # beside hair, this is hair as well
 OBSTACLE: Final = 5.0
 BROW: Final = 0.09  # widths of the face: room about the landmarks of the brows
 
@@ -75,7 +74,7 @@ class Setting:
     caution: float
     suitable: int
     jaw: float
-    feather: float = 0.028
+    feather: float = 0.025
     keeps_hair: bool = True
     keeps_obstacles: bool = True
 
@@ -211,7 +210,9 @@ def _scene(image: RgbImage, placed: Points, width_px: float, bank: Bank, donor: 
     if skin.sum() < LEAST_SKIN_PX:
         skin = warp.inside
     depth = _depth(placed, height, width)
-    return _Scene(_lab(image), _lab(texture), warp.inside, skin, features, forehead, depth, width_px)
+    laid = _lab(texture)
+    laid[~warp.inside] = middle(laid.reshape(-1, 3)[sampled(skin)])  # blurs meet skin there, not black
+    return _Scene(_lab(image), laid, warp.inside, skin, features, forehead, depth, width_px)
 
 
 def _compose(
@@ -306,7 +307,7 @@ def _decide(scene: _Scene, own_brows: Points, setting: Setting) -> _Decision:
 
 
 def _kept(scene: _Scene, unlike: Plane, own_brows: Points, setting: Setting) -> NDArray[np.bool_]:
-    """Which pixels stay: hair and hats over the forehead and at the rim, and things before the face."""
+    """Which pixels stay: hair and hats over the forehead, and things before the face."""
     inside, width_px = scene.depth > 0, scene.width_px
     brows = np.zeros(inside.shape, dtype=np.uint8)
     for centre in np.rint(own_brows).astype(np.int32):
@@ -315,7 +316,7 @@ def _kept(scene: _Scene, unlike: Plane, own_brows: Points, setting: Setting) -> 
     kept = np.zeros(inside.shape, dtype=np.bool_)
     rim_px = max(1.5, 0.03 * width_px)
     if setting.keeps_hair:
-        may_be = inside & (scene.forehead | (scene.depth < SIDE * width_px)) & ~scene.features
+        may_be = inside & scene.forehead & ~scene.features
         least_px = round(0.002 * width_px**2)
         kept |= reaching_in(may_be & (unlike > LIKE_HAIR), unlike > HAIR, scene.depth, rim_px, least_px)
     if setting.keeps_obstacles:

@@ -207,19 +207,27 @@ class _Averaging:
         return np.asarray(np.mean(every, axis=0))
 
     def is_clean(self, texture: NDArray[np.uint8]) -> bool:
-        """No fringe, no dark rim, no sunglasses (in units of lightness, 0 to 255)."""
+        """No fringe, no dark rim, no hair beside the eyes, no sunglasses (in lightness, 0 to 255)."""
         light = cv2.cvtColor(texture, cv2.COLOR_RGB2LAB)[..., 0].astype(np.float64)
         rows, columns = np.arange(TEXTURE_PX)[:, np.newaxis], np.arange(TEXTURE_PX)
         depth, brow, skin = self.frame.depth_px, self.frame.brow_row, np.median(light[self.frame.skin])
         fringe = (rows < brow - 3) & (rows > brow - 26) & (depth > 16)
         rim = (depth > 7) & (depth < 15) & (rows > brow)
-        darkest_side = min(
-            float(np.percentile(light[rim & side], 15))
-            for side in (columns < TEXTURE_PX / 2, columns > TEXTURE_PX / 2)
+        beside = (
+            (rows > brow - 4)
+            & (rows < self.frame.mean_shape[36:48, 1].max() + 14)
+            & (depth > 6)
+            & (depth < 24)
         )
+        halves = columns < TEXTURE_PX / 2, columns > TEXTURE_PX / 2
+        darkest_rim = min(float(np.percentile(light[rim & half], 15)) for half in halves)
+        darkest_beside = min(float(np.percentile(light[beside & half], 25)) for half in halves)
         eyes = np.median(light[self._eyes])
         return bool(
-            np.percentile(light[fringe], 20) > skin - 14 and darkest_side > skin - 80 and eyes > skin - 55
+            np.percentile(light[fringe], 20) > skin - 14
+            and darkest_rim > skin - 80
+            and darkest_beside > skin - 72
+            and eyes > skin - 55
         )
 
     @cached_property
@@ -298,7 +306,7 @@ class _Averaging:
         face = self.frame.face.astype(np.uint8)
         near = np.asarray(cv2.dilate(face, np.ones((17, 17), np.uint8)), dtype=np.uint8)
         core = np.asarray(cv2.erode(face, _DISC), dtype=np.uint8)
-        filled = cv2.inpaint(texture, near & (1 - core), 3, cv2.INPAINT_TELEA)
+        filled = cv2.inpaint(texture, 1 - core, 3, cv2.INPAINT_TELEA)
         filled[near == 0] = 0
         return np.asarray(filled, dtype=np.uint8)
 
