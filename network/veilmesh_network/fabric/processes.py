@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from veilmesh_network.errors import BringUpError, NetworkError
 from veilmesh_network.fabric.configuration import Program, ProgramKind, fabric_folder
+from veilmesh_network.fabric.process_log import last_words, log_tail, mark_start
 from veilmesh_network.network import Network
 
 _logger = logging.getLogger(__name__)
@@ -33,8 +34,6 @@ _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
 _STEADY_S = 60.0  # who lived that long starts with the first delay again
 _STOP_TIMEOUT_S = 10.0
-_TAIL_LINES = 12
-_TAIL_BYTES = 8192
 
 Result = TypeVar("Result")
 
@@ -87,17 +86,6 @@ def process_table(file: Path) -> ProcessTable | None:
         raise NetworkError(f"{file} cannot be read: {err!r}") from err
 
 
-def log_tail(log: Path) -> str:
-    """Return a log's last lines, indented; empty where there are none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-    except OSError:
-        return ""
-    return "".join(f"\n    {line}" for line in lines)
-
-
 class _Child:
     """One program, for as long as it is to run."""
 
@@ -115,7 +103,9 @@ class _Child:
 
     async def start(self) -> None:
         tethered = ("-I", "-m", "veilmesh_network.fabric.tether", str(os.getpid()), *self.program.arguments)
+        started = datetime.now(UTC)
         with self.program.log.open("ab") as log:
+            mark_start(log, started)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *tethered,
@@ -125,7 +115,7 @@ class _Child:
                 stderr=log,
                 start_new_session=True,
             )
-        self.pid, self.since = self._process.pid, datetime.now(UTC)
+        self.pid, self.since = self._process.pid, started
         self._ending = asyncio.create_task(self._wait(self._process))
         self._children.write()
 
@@ -241,8 +231,10 @@ class Children:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
                 program, status = self._first_end.result()
+                why = last_words(program.log)
+                end = f"{ended(status)}): {why}" if why else f"{ended(status)})"
                 said = f"the end of {program.log}:{log_tail(program.log)}"
-                raise BringUpError(f"{program.name} ended ({ended(status)}); {said}")
+                raise BringUpError(f"{program.name} ended ({end}; {said}")
             return await working
         finally:
             working.cancel()

@@ -9,7 +9,8 @@ from veilmesh_fabric.errors import FabricError
 
 from veilmesh_network.errors import BringUpError, NetworkError
 from veilmesh_network.fabric.configuration import Program
-from veilmesh_network.fabric.processes import Children, log_tail
+from veilmesh_network.fabric.process_log import log_tail
+from veilmesh_network.fabric.processes import Children
 
 Result = TypeVar("Result")
 
