@@ -4,6 +4,7 @@ NetworkError
 ├── AddressInUseError       the port is taken
 ├── BinariesError           Fabric's binaries are missing, or of a release that is not supported
 ├── BringUpError            a step of bringing a Fabric network up failed; says which, and what was logged
+├── CredentialsError        a certificate or key that a process needs has expired, or is not the right one
 ├── LedgerNotReadyError     the ledger process ended, or did not answer in time; carries what it said
 └── StorageError            the ledger cannot write, or holds what it did not write
 """
@@ -23,6 +24,10 @@ class BinariesError(NetworkError):
 
 class BringUpError(NetworkError):
     """A step on the way to a running Fabric network failed."""
+
+
+class CredentialsError(NetworkError):
+    """A certificate or key of a network's process cannot be used; says which, and why."""
 
 
 class LedgerNotReadyError(NetworkError):

@@ -23,6 +23,7 @@ from veilmesh_network.errors import (
     AddressInUseError,
     BinariesError,
     BringUpError,
+    CredentialsError,
     LedgerNotReadyError,
     NetworkError,
     StorageError,
@@ -37,7 +38,10 @@ _logger = logging.getLogger(__name__)
 _LOCK_FILE = "ledger.lock"
 _READY_TIMEOUT_S = 30.0  # between two reports
 _STOP_TIMEOUT_S = 15.0
-_KINDS = {kind.__name__: kind for kind in (AddressInUseError, BinariesError, BringUpError, StorageError)}
+_KINDS = {
+    kind.__name__: kind
+    for kind in (AddressInUseError, BinariesError, BringUpError, CredentialsError, StorageError)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class LedgerProcess:
             patience_s: how long it may say nothing.
 
         Raises:
-            AddressInUseError, BinariesError, BringUpError, StorageError: it says so; it is gone then.
+            AddressInUseError, BinariesError, BringUpError, CredentialsError, StorageError: it says so; it is
+                gone then.
             LedgerNotReadyError: it ended, or took too long; it is gone then.
         """
         reader, writer = os.pipe()

@@ -18,8 +18,10 @@ than a step may. Last, processes end that belong to nobody any more.
 
 from collections.abc import Callable, Sequence
 
+from veilmesh_network.errors import BringUpError
 from veilmesh_network.fabric.binaries import Binaries
 from veilmesh_network.fabric.configuration import Program, chaincode_program, peer_program
+from veilmesh_network.fabric.credentials import require_credentials
 from veilmesh_network.fabric.definition import Definition
 from veilmesh_network.fabric.deployment import approve_for, commit_for_all, install, until_usable
 from veilmesh_network.fabric.membership import Installation, Member, members_of
@@ -48,8 +50,10 @@ async def bring_up(
 
     Raises:
         BringUpError: a step failed; says which, and the last lines of the logs that may tell why.
+        CredentialsError: a certificate or key cannot be used.
         NetworkError: the folder does not hold what it should.
     """
+    require_credentials(network)
     steps = Steps(children, progress)
     orderers = await start_ordering(network, binaries, children, steps)
     async with members_of(network) as members:
@@ -107,12 +111,31 @@ async def _admitted(network: Network, members: Sequence[Member]) -> list[Member]
 
 
 async def _catch_up(network: Network, members: Sequence[Member]) -> list[Member]:
-    """Return the channel's members, when their peers have all blocks that are ordered by now."""
+    """Return the channel's members, when their peers have all blocks that are ordered by now.
+
+    Raises:
+        BringUpError: a peer has blocks that no orderer has.
+    """
+    had = [await _height(network, each) for each in members]
     height = await ordered_blocks(network)
+    if max(had) > height:
+        ahead = members[had.index(max(had))].peer_name
+        raise BringUpError(
+            f"{ahead} has {max(had)} blocks and the orderers only {height}: what they order now would be "
+            "another chain, which no peer takes; put back what was in their data folders"
+        )
     await _caught_up(network, members[0], height)
     admitted = await _admitted(network, members)
     await for_all(_caught_up(network, each, height) for each in admitted)
     return admitted
+
+
+async def _height(network: Network, member: Member) -> int:
+    """Return how many blocks a member's peer has, 0 where it does not say as yet."""
+    try:
+        return await member.peer.height(network.channel)
+    except PeerRefusedError:
+        return 0
 
 
 async def _caught_up(network: Network, member: Member, height: int) -> None:
