@@ -128,7 +128,10 @@ class Network:
         if orderers is Orderers.BFT and channel_capability != "V3_0":
             raise NetworkError("SmartBFT orderers need Fabric 3; Fabric 2.5 has Raft alone")
         if folder.exists() and any(path.name not in _LOCK_FILES for path in folder.iterdir()):
-            raise NetworkError(f"{folder} is not empty and holds no network")
+            raise NetworkError(
+                f"{folder} is not empty and holds no network: choose another folder, or remove this one if "
+                "the `up` that was making it was interrupted"
+            )
         entries = [
             *(
                 OrganisationEntry(

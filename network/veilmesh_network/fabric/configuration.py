@@ -174,7 +174,7 @@ def _own_data(folder: Path, network: Network) -> Path:
     data, mark = folder / "data", folder / "channel.sha256"
     try:
         data.mkdir(parents=True, exist_ok=True)
-        if not mark.exists() and not any(data.iterdir()):
+        if not any(data.iterdir()):
             mark.write_text(digest + "\n")
         found = mark.read_text().strip() if mark.exists() else "none"
     except (OSError, UnicodeDecodeError) as err:

@@ -161,12 +161,14 @@ def test_data_of_another_network_are_refused(network: Network) -> None:
     ports = network.fabric.ports.orderer(2)
     program = orderer_program(network, "orderer2", ports, _BINARIES)
     mark = program.log.parent / "channel.sha256"
+    chains = program.log.parent / "data" / "chains"
+    chains.mkdir()
     mark.write_text("0" * 64 + "\n")
     with pytest.raises(NetworkError, match="holds the ledger of another network"):
         orderer_program(network, "orderer2", ports, _BINARIES)
+    chains.rmdir()
+    orderer_program(network, "orderer2", ports, _BINARIES)  # nothing in it any more: it is this network's
     mark.unlink()
-    orderer_program(network, "orderer2", ports, _BINARIES)  # nothing in it yet: it is this network's
-    mark.unlink()
-    (program.log.parent / "data" / "chains").mkdir()
+    chains.mkdir()
     with pytest.raises(NetworkError, match="began with block none"):
         orderer_program(network, "orderer2", ports, _BINARIES)
