@@ -12,6 +12,7 @@ from veilmesh_network.errors import BringUpError
 from veilmesh_network.fabric.definition import Definition, approve, commit
 from veilmesh_network.fabric.membership import Member
 from veilmesh_network.fabric.package import ChaincodePackage
+from veilmesh_network.fabric.peer_admin import ApprovalForgottenError
 from veilmesh_network.fabric.readiness import (
     STEP_S,
     NotYetError,
@@ -40,10 +41,15 @@ async def approve_for(
 ) -> None:
     """Have a member approve a definition; one that approved it under another package's id does so anew.
 
+    Where the peer does not know any more under which one, `until_usable` shows whether it was the right one.
+
     Raises:
         PeerRefusedError, PeerUnreachableError, GatewayError, CommitError: it did not.
     """
-    approved = await member.peer.approved_package(channel_name, definition.name, definition.sequence)
+    try:
+        approved = await member.peer.approved_package(channel_name, definition.name, definition.sequence)
+    except ApprovalForgottenError:
+        return
     if approved != package.id:
         await approve(member.lifecycle(channel_name), definition, package.id, member.msp_id)
 

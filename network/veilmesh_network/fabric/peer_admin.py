@@ -40,6 +40,13 @@ class PeerRefusedError(NetworkError):
         self.status = status
 
 
+class ApprovalForgottenError(PeerRefusedError):
+    """A peer that fetched its ledger anew has of its organisation's approval no more than the hash.
+
+    That hash is all that it needs to run the approved package, if it has that installed.
+    """
+
+
 class PeerUnreachableError(NetworkError):
     """A peer did not answer."""
 
@@ -94,13 +101,20 @@ class PeerAdmin:
         return str(lifecycle_pb2.InstallChaincodeResult.FromString(answer).package_id)
 
     async def approved_package(self, channel_name: str, chaincode: str, sequence: int) -> str | None:
-        """Return under which package id this organisation approved a definition, None where it did not."""
+        """Return under which package id this organisation approved a definition, None where it did not.
+
+        Raises:
+            ApprovalForgottenError: it did, and the peer does not know under which.
+            PeerRefusedError, PeerUnreachableError: as `ask`.
+        """
         request = lifecycle_pb2.QueryApprovedChaincodeDefinitionArgs(name=chaincode, sequence=sequence)
         try:
             answer = await self._lifecycle(channel_name, "QueryApprovedChaincodeDefinition", request)
         except PeerRefusedError as err:
             if "could not fetch approved chaincode definition" in str(err):
                 return None
+            if "private data matching public hash version is not available" in str(err):
+                raise ApprovalForgottenError(str(err), status=err.status) from err
             raise
         result = lifecycle_pb2.QueryApprovedChaincodeDefinitionResult.FromString(answer)
         return str(result.source.local_package.package_id)

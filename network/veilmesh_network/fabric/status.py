@@ -1,6 +1,7 @@
 """What a Fabric network's processes say of themselves, asked for at this moment."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class PeerStatus:
     name: str
     msp_id: str
     height: int | None  # None: it does not answer, or has not joined the channel
-    package: str | None  # under which package id its organisation approved the chaincode
+    package: str | None  # under which package id its organisation approved the chaincode, as far as it knows
+    installed: bool | None  # whether it has that package; without it, it endorses nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,14 @@ async def _definition(network: Network, member: Member) -> InstalledDefinition |
 
 
 async def _ask_peer(network: Network, member: Member, definition: InstalledDefinition | None) -> PeerStatus:
-    package = None
-    try:
+    height, package, installed = None, None, None
+    with contextlib.suppress(NetworkError, TimeoutError):
         async with asyncio.timeout(_PATIENCE_S):
             height = await member.peer.height(network.channel)
             if definition is not None:
                 package = await member.peer.approved_package(
                     network.channel, network.chaincode, definition.sequence
                 )
-    except (NetworkError, TimeoutError):
-        return PeerStatus(member.peer_name, member.msp_id, None, None)
-    return PeerStatus(member.peer_name, member.msp_id, height, package)
+            if package is not None:
+                installed = package in await member.peer.installed()
+    return PeerStatus(member.peer_name, member.msp_id, height, package, installed)

@@ -206,3 +206,9 @@ def _print(document: dict[str, Any]) -> None:
         output.results.print(
             f"chaincode {chaincode['version']}, sequence {chaincode['sequence']}, approved by {approved}"
         )
+    for peer in document["peers"]:
+        if peer["installed"] is False:
+            output.note(
+                f"{peer['msp_id']} approved package {peer['package']}, which {peer['name']} has not "
+                "installed: it endorses nothing. `veilmesh network down`, then `up` approves the right one"
+            )
