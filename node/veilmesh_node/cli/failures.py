@@ -89,6 +89,12 @@ def _usage(err: Exception) -> Failure | None:
     return None
 
 
+_AWAY = (
+    "is the ledger up, and does it have the gateways, the channel and the chaincode that client.toml names? "
+    "`veilmesh network status` tells of one on this machine"
+)
+
+
 def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
     from veilmesh_fabric import (
@@ -109,7 +115,7 @@ def _ledger(err: Exception) -> Failure | None:
             ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
             f"LEDGER_{err.code.name}",
             f"the ledger {'does not answer' if away else 'answered'}: {err}",
-            "is the ledger up? `veilmesh network status` tells" if away else err.cause.advice,
+            _AWAY if away else err.cause.advice,
         )
     if isinstance(err, DeliverError):
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}
