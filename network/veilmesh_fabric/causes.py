@@ -8,7 +8,9 @@ Sources, in Fabric 3.1: `internal/pkg/gateway`, `core/endorser`, `core/policy`, 
 `internal/peer/node/grpc_limiters.go`.
 """
 
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 
 _NOT_COLLECTED = "failed to collect enough transaction endorsements"
@@ -84,6 +86,21 @@ _CODES = {
     "UNKNOWN": Cause.AWAY,
     "RESOURCE_EXHAUSTED": Cause.BUSY,
 }
+
+
+_INCORRECT_TIME = re.compile(r"incorrect timestamp (\S+), peer time ([^\s,]+)")
+
+
+def clock_offset_s(said: str) -> int | None:
+    """Return by how many seconds a client's clock is ahead of a peer's, None where the peer does not say."""
+    found = _INCORRECT_TIME.search(said)
+    if found is None:
+        return None
+    try:
+        ours, theirs = map(datetime.fromisoformat, found.groups())
+        return round((ours - theirs).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def find_cause(code_name: str, message: str, details: Sequence[str] = ()) -> Cause:

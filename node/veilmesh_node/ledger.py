@@ -25,7 +25,7 @@ from veilmesh_chaincode.records.policy import Policy
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_chaincode.records.registry import Node, NodeId
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
-from veilmesh_fabric.causes import Cause
+from veilmesh_fabric.causes import Cause, clock_offset_s
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
 from veilmesh_fabric.errors import CommitStatusError, FabricError, GatewayError, SubmitError
 from veilmesh_fabric.gateway import Gateway
@@ -178,5 +178,7 @@ def refusal_in(error: GatewayError) -> Refusal | None:
     """
     messages = [error.message, *(detail.message for detail in error.details)]
     if error.cause is Cause.CLOCK_SKEW:
-        return Refusal(RefusalCode.CLOCK_SKEW, messages[-1])
+        off_s = clock_offset_s(messages[-1])
+        told = messages[-1] if off_s is None else f"the proposal's time is {off_s:+d} s off the peer's clock"
+        return Refusal(RefusalCode.CLOCK_SKEW, told)
     return next(filter(None, map(Refusal.from_message, messages)), None)

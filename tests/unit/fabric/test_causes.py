@@ -3,7 +3,7 @@
 import grpc
 import pytest
 from veilmesh_fabric import Cause, EndorseError, PeerError
-from veilmesh_fabric.causes import find_cause
+from veilmesh_fabric.causes import clock_offset_s, find_cause
 from veilmesh_fabric.retry import is_passing
 
 DENIED = "error validating proposal: access denied: channel [veilmesh] creator org [Org1MSP]"
@@ -70,6 +70,20 @@ SAID = [
 @pytest.mark.parametrize(("cause", "code", "message", "detail"), SAID)
 def test_causes(cause: Cause, code: str, message: str, detail: str) -> None:
     assert find_cause(code, message, [detail] if detail else []) is cause
+
+
+@pytest.mark.parametrize(
+    ("said", "offset_s"),
+    [
+        (SKEWED, 3600),
+        ("incorrect timestamp 2026-11-21T13:01:22Z, peer time 2026-11-21T14:01:22.4+01:00, x", 0),
+        ("due to incorrect timestamp 2026-11-21T13:01:22, peer time 2026-11-21T14:01:22Z, x", None),
+        ("due to incorrect timestamp yesterday, peer time today, x", None),
+        (DENIED, None),
+    ],
+)
+def test_how_far_a_clock_is_off(said: str, offset_s: int | None) -> None:
+    assert clock_offset_s(said) == offset_s
 
 
 @pytest.mark.parametrize("cause", Cause)
