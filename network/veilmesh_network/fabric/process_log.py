@@ -16,22 +16,20 @@ _TAIL_BYTES = 1 << 16  # a stack is a few KiB, and a peer prints several
 
 _STARTED = "--- started at "
 
-# How Fabric, Go's runtime and our chaincode service begin the line that matters; the gravest first.
+# How Fabric, Go's runtime and our chaincode service begin the line that matters. A process survives many a
+# mere error, unless it is the last thing it says.
 _REASONS = (
     re.compile(r"\b(?:PANIC|FATAL|CRITICAL) (?:\[[^\]]*\] |\S+: )(.+)"),
     re.compile(r"^(?:panic|Error): (.+)"),
-    re.compile(r"\bERROR (?:\[[^\]]*\] |\S+: )(.+)"),
 )
+_ERROR = re.compile(r"\bERROR (?:\[[^\]]*\] |\S+: )(.+)")
 _RECORD = re.compile(r"\d{4}[-/]\d\d[-/]\d\d ")
 _GOROUTINE = re.compile(r"goroutine \d+ .*\[.*\]:$")
 _VERBOSE = re.compile(r'\s+errorVerbose="(?:[^"\\]|\\.)*"')
 
 _ADVICE = (
-    (
-        "address already in use",
-        "another process has taken the port meanwhile: end that, and bring it up again",
-    ),
-    ("no space left on device", "make room on the disk, and bring it up again"),
+    ("address already in use", "another process has taken the port meanwhile: end that one"),
+    ("no space left on device", "make room on the disk"),
 )
 
 
@@ -49,12 +47,12 @@ def log_tail(log: Path) -> str:
 def last_words(log: Path) -> str:
     """Return the line that tells why the process ended, and what to do where that is known; or nothing."""
     lines = _lines(log)
-    for reason in _REASONS:
-        found = [match[1] for line in lines if (match := reason.search(line))]
-        if found:
-            advice = [advice for words, advice in _ADVICE if words in found[-1].lower()]
-            return "; ".join((found[-1], *advice))
-    return ""
+    found = [match for reason in _REASONS for line in lines if (match := reason.search(line))]
+    found += [match for line in lines[-1:] if (match := _ERROR.search(line))]
+    if not found:
+        return ""
+    why = found[0][1]
+    return "; ".join((why, *(advice for words, advice in _ADVICE if words in why.lower())))
 
 
 def _lines(log: Path) -> Sequence[str]:

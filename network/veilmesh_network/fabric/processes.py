@@ -137,7 +137,13 @@ class _Child:
             status = await self.end()
             lived_s = (datetime.now(UTC) - self.since).total_seconds() if self.since else 0.0
             self._delay_s = _FIRST_DELAY_S if lived_s >= _STEADY_S else self._delay_s
-            _logger.warning("%s ended (%s); again in %.1f s", self.program.name, ended(status), self._delay_s)
+            _logger.warning(
+                "%s ended (%s); again in %.1f s: %s",
+                self.program.name,
+                ended(status),
+                self._delay_s,
+                last_words(self.program.log) or "it does not say why",
+            )
             await asyncio.sleep(self._delay_s)
             self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
             self.restarts += 1

@@ -206,6 +206,19 @@ def _print(document: dict[str, Any]) -> None:
         output.results.print(
             f"chaincode {chaincode['version']}, sequence {chaincode['sequence']}, approved by {approved}"
         )
+    _note_troubles(document)
+
+
+def _note_troubles(document: dict[str, Any]) -> None:
+    """Say what a person should look at."""
+    from veilmesh_network.fabric.process_log import last_words
+
+    from veilmesh_node.cli import output
+
+    for process in document["processes"]:
+        if process["pid"] is None:
+            why = last_words(Path(process["log"])) or f"its log, {process['log']}, does not say why"
+            output.note(f"{process['name']} ended, and is started again after a while: {why}")
     for peer in document["peers"]:
         if peer["installed"] is False:
             output.note(

@@ -24,8 +24,9 @@ _PEER = (
     'errorVerbose="not \\"started\\"\\nexternalbuilder.(*Instance).Stop\\n\\t/core/instance.go:160"\n'
     "2026-01-01 10:00:03.000 UTC FATAL [nodeCmd] Failed to create peer server (no space left on device)\n"
 )
-_TAKEN = "another process has taken the port meanwhile: end that, and bring it up again"
-_FULL = "make room on the disk, and bring it up again"
+_TAKEN = "another process has taken the port meanwhile: end that one"
+_FULL = "make room on the disk"
+_ERROR = "2026-01-01 10:00:01.000 UTC ERROR [main] Cannot run peer\n"
 _SERVICE = "2026-01-01 10:00:01,000 CRITICAL __main__: the chaincode service cannot start: no key\n"
 
 
@@ -55,7 +56,8 @@ def _write(log: Path, said: str) -> None:
         ),
         (_SERVICE, "the chaincode service cannot start: no key"),
         ("Error: failed to initialize operations subsystem\n", "failed to initialize operations subsystem"),
-        ("2026-01-01 10:00:01.000 UTC ERROR [main] Cannot run peer\n", "Cannot run peer"),
+        (_ERROR, "Cannot run peer"),
+        (f"{_ERROR}it went on\n", ""),
         ("nothing that we know\n", ""),
         ("", ""),
     ],
