@@ -27,7 +27,7 @@ async def probe(address: str, server_name: str | None, tls: TlsClient) -> str:
     try:
         await _handshake(address, name, _context(tls))
     except ssl.SSLCertVerificationError as err:
-        return await _verdict(err, address, name)
+        return await _verdict(err, address, name, tls)
     except (OSError, ValueError) as err:
         return _told(err, tls)
     return ""
@@ -64,7 +64,7 @@ async def _handshake(address: str, name: str, context: ssl.SSLContext) -> bytes:
             writer.transport.abort()  # nothing was sent, so nothing is to be waited for
 
 
-async def _verdict(err: ssl.SSLCertVerificationError, address: str, name: str) -> str:
+async def _verdict(err: ssl.SSLCertVerificationError, address: str, name: str, tls: TlsClient) -> str:
     """Say what is wrong with the server's certificate."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
@@ -82,7 +82,9 @@ async def _verdict(err: ssl.SSLCertVerificationError, address: str, name: str) -
         return f"its TLS certificate is valid only from {since}: check this machine's clock"
     if err.verify_code in _NO_ISSUER:
         issuer = shown.issuer.rfc4514_string()
-        return f"its TLS certificate is of {issuer!r}, which the TLS roots given here do not hold"
+        held = any(root.subject == shown.issuer for root in x509.load_pem_x509_certificates(tls.roots_pem))
+        namesake = " (they hold one of that name, with another key: of another network?)" if held else ""
+        return f"its TLS certificate is of {issuer!r}, which the TLS roots given here do not hold{namesake}"
     if err.verify_code in _OTHER_NAME:
         return f"its TLS certificate is not for {name!r} but for {_names(shown)}: give the server's name"
     return f"its TLS certificate does not hold: {err.verify_message}"

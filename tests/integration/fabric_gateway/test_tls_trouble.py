@@ -104,6 +104,15 @@ async def test_a_server_of_another_authority(
     assert "which the TLS roots given here do not hold" in told
 
 
+async def test_a_server_of_an_authority_that_was_made_anew(
+    tls_authority: CertificateAuthority, asker: Asker
+) -> None:
+    earlier = CertificateAuthority.create("tlsca.org1.example.com", "org1.example.com")
+    async with listening(tls_authority.issue_tls("peer0", hosts=HOSTS)) as address:
+        told = await asker.trouble(GatewayAddress(address), TlsClient(earlier.root.certificate_pem))
+    assert told.endswith("do not hold (they hold one of that name, with another key: of another network?)")
+
+
 async def test_a_server_of_another_name(tls_authority: CertificateAuthority, asker: Asker) -> None:
     roots = TlsClient(tls_authority.root.certificate_pem)
     async with listening(tls_authority.issue_tls("peer0", hosts=("peer0.example.com",))) as address:
