@@ -94,6 +94,8 @@ _AWAY = (
     "`veilmesh network status` tells of one on this machine"
 )
 
+_IN_DOUBT = "the change may be committed yet: look whether it is before you repeat it"
+
 
 def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
@@ -102,6 +104,7 @@ def _ledger(err: Exception) -> Failure | None:
         Cause,
         CheckpointError,
         CommitError,
+        CommitStatusError,
         DeliverError,
         FabricError,
         GatewayError,
@@ -111,11 +114,12 @@ def _ledger(err: Exception) -> Failure | None:
         return _refusal(err)
     if isinstance(err, GatewayError):
         away = err.cause is Cause.AWAY
+        in_doubt = away and isinstance(err, CommitStatusError)
         return Failure(
             ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
             f"LEDGER_{err.code.name}",
             f"the ledger {'does not answer' if away else 'answered'}: {err}",
-            _AWAY if away else err.cause.advice,
+            _IN_DOUBT if in_doubt else _AWAY if away else err.cause.advice,
         )
     if isinstance(err, DeliverError):
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}

@@ -105,6 +105,11 @@ async def _height(peer: FoundPeer, reader: Reader) -> int:
     except TimeoutError:
         raise _late(peer, f"does not say within {reader.wait_s:g} s how many blocks it has") from None
     except DeliverError as err:
+        where = peer.address
+        if err.status == "UNAVAILABLE" and (
+            trouble := await probe(where.address, where.server_name, peer.tls)
+        ):
+            raise DeliverError(f"{peer.name}: {trouble}", status=err.status) from err
         raise _named(peer, err) from err
     return 0
 

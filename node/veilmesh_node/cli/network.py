@@ -215,10 +215,13 @@ def _note_troubles(document: dict[str, Any]) -> None:
 
     from veilmesh_node.cli import output
 
+    silent = {each["name"] for each in (*document["orderers"], *document["peers"]) if each["height"] is None}
     for process in document["processes"]:
         if process["pid"] is None:
             why = last_words(Path(process["log"])) or f"its log, {process['log']}, does not say why"
             output.note(f"{process['name']} ended, and is started again after a while: {why}")
+        elif process["name"] in silent:
+            output.note(f"{process['name']} runs, and does not answer: see {process['log']}")
     for peer in document["peers"]:
         if peer["installed"] is False:
             output.note(

@@ -11,6 +11,7 @@ from veilmesh_fabric import (
     BroadcastError,
     CheckpointError,
     CommitError,
+    CommitStatusError,
     ConfigOvertakenError,
     ConfigUpdateError,
     ConsentError,
@@ -109,6 +110,14 @@ def test_a_node_that_is_down_says_how_to_start_it() -> None:
     failure = describe(_node_error("UNAVAILABLE"))
     assert failure is not None
     assert "veilmesh node start" in failure.hint
+
+
+def test_a_change_whose_fate_is_not_known_is_not_to_be_repeated_blindly() -> None:
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    failure = describe(CommitStatusError("Deadline Exceeded", transaction_id="ab", code=code))
+    assert failure is not None
+    assert failure.exit_code is ExitCode.UNAVAILABLE
+    assert "may be committed yet" in failure.hint
 
 
 def test_reasons_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
