@@ -183,8 +183,8 @@ async def _load(folder: Path, stages: Sequence[Stage], progress: Callable[[str],
                 await process.wait()
         if status != 0:
             errors.seek(0)
-            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise NetworkError(f"the load failed: {' '.join(last) or 'it said nothing'}")
+            said = errors.read().decode(errors="replace").strip(" \n+-").splitlines()[-1:]
+            raise NetworkError(f"the load failed: {' '.join(said).strip(' |') or 'it said nothing'}")
     return _Told(
         [StageFigures(**asdict(stage), **line) for stage, line in zip(stages, lines[:-1], strict=True)],
         **lines[-1],

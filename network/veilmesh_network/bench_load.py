@@ -45,6 +45,7 @@ _COMMITMENT = sha256(b"commitment").hexdigest()
 _SURROGATE = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"  # a CID of a raw block
 _PURPOSE = "bench"
 _DAY_S = 24 * 3600
+_LEVEL_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Clients:
     owner: Contract
     relying: Contract
     operators: Sequence[Contract]
+    gateways: Sequence[Gateway]  # one for each member
 
 
 class Load:
@@ -124,6 +126,7 @@ async def _main(folder: Path, stages: Sequence[Stage]) -> None:
         await _prepare(network, clients)
         load = Load(clients)
         for stage in stages:
+            await _level(network, clients)
             _tell(await _measure(network, load, stage))
         last = await _submit(
             clients.owner, "release:Anchor", AnchorBatch(merkle_root=_root(-1), leaf_count=1)
@@ -139,12 +142,23 @@ async def _clients(network: Network) -> AsyncIterator[Clients]:
         roots = network.tls_roots.read_bytes()
         nodes: list[Contract] = []
         operators: list[Contract] = []
+        gateways: list[Gateway] = []
         for member in network.members:
             channel = await stack.enter_async_context(connect(network.gateways(member.msp_id)[0], roots))
             for name, contracts in ((BENCH_NODE, nodes), (OPERATOR, operators)):
                 identity = SigningIdentity.from_msp_folder(member.identity(name).msp_dir, member.msp_id)
-                contracts.append(Gateway(channel, identity).contract(network.channel, network.chaincode))
-        yield Clients(nodes[0], nodes[1], operators)
+                gateways.append(Gateway(channel, identity))
+                contracts.append(gateways[-1].contract(network.channel, network.chaincode))
+        yield Clients(nodes[0], nodes[1], operators, gateways[::2])
+
+
+async def _level(network: Network, clients: Clients) -> None:
+    """Wait until every member's peer has all blocks: what one stage wrote, the next one reads."""
+    while True:
+        heights = {await gateway.height(network.channel) for gateway in clients.gateways}
+        if len(heights) == 1:
+            return
+        await asyncio.sleep(_LEVEL_POLL_S)
 
 
 async def _prepare(network: Network, clients: Clients) -> None:
