@@ -24,7 +24,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from veilmesh_network.errors import NetworkError
-from veilmesh_network.fabric.binaries import Binaries
+from veilmesh_network.fabric.binaries import Binaries, Release
 from veilmesh_network.fabric.plan import HOST, MemberPorts, OrdererPorts
 from veilmesh_network.network import CHAINCODE_SERVICE, PEER, Network, tls_of
 from veilmesh_network.organisation import Organisation
@@ -32,6 +32,11 @@ from veilmesh_network.organisation import Organisation
 _LOGGING = {
     "FABRIC_LOGGING_SPEC": "warning",  # on "info", a peer writes several lines for each transaction
     "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level} [%{module}] %{message}",
+}
+# What a peer looks at before it opens a proposal. Fabric 2.5 checks no clocks: there, only the contracts do.
+_AUTH_FILTERS = {
+    Release.V2_5: ("DefaultAuth", "ExpirationCheck"),
+    Release.V3: ("DefaultAuth", "ExpirationCheck", "TimeWindowCheck"),
 }
 _NOT_INHERITED = ("CORE_", "ORDERER_", "CHAINCODE_", "FABRIC_CFG_PATH")  # they would overrule our files
 
@@ -130,6 +135,7 @@ def peer_program(network: Network, member: Organisation, ports: MemberPorts, bin
         data=data,
         snapshots=data / "snapshots",
         builder=_builder(network),
+        auth_filters=[{"name": name} for name in _AUTH_FILTERS[binaries.release]],
     )
     return Program(
         folder.name,
@@ -198,7 +204,7 @@ def _builder(network: Network) -> Path:
     return folder
 
 
-def _fill(name: str, folder: Path, **values: Path | str | int) -> None:
+def _fill(name: str, folder: Path, **values: Path | str | int | list[dict[str, str]]) -> None:
     """Write a template into `folder`. A JSON string is a YAML string, whatever a path contains."""
     quoted = {
         key: json.dumps(str(value.resolve()) if isinstance(value, Path) else value)
