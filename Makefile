@@ -13,7 +13,7 @@ demo: $(VENV)/.node  ## the whole story on this machine
 
 test: $(VENV)/.dev  ## unit tests first: they need no socket
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
-	$(BIN)/python -m pytest tests/integration tests/scenario tests/faults
+	$(BIN)/python -m pytest tests/conformance tests/integration tests/scenario tests/faults
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
