@@ -110,6 +110,7 @@ class Load:
         )
         opened = await _submit(self._clients.relying, "authentication:Open", opening)
         authentication = Authentication.from_bytes(opened.result)
+        await self._clients.owner.commit_status(opened.tx_id)  # until the owner's peer has it, too
         concluding = ConcludeAuthentication(
             authentication_id=authentication.authentication_id, outcome=Outcome.MATCH
         )
@@ -163,12 +164,18 @@ async def _level(network: Network, clients: Clients) -> None:
 
 async def _prepare(network: Network, clients: Clients) -> None:
     """Found the consortium; have two nodes, a model and a policy approved by a majority."""
+
+    async def agree(contract: Contract, function: str, request: Document) -> SubmittedTransaction:
+        submitted = await _submit(contract, function, request)
+        await _level(network, clients)  # the next one may act through a peer that is a block behind
+        return submitted
+
     majority = clients.operators[: len(clients.operators) // 2 + 1]
     founding = FoundConsortium(
         members=[member.msp_id for member in network.members],
         auditors=[auditor.msp_id for auditor in network.auditors],
     )
-    await _submit(majority[0], "registry:FoundConsortium", founding)
+    await agree(majority[0], "registry:FoundConsortium", founding)
     for node_id, node in (("owner", clients.owner), ("relying", clients.relying)):
         registration = RegisterNode(
             node_id=node_id,
@@ -178,11 +185,11 @@ async def _prepare(network: Network, clients: Clients) -> None:
             sealing_public_key="00" * 32,
             roles=[NodeRole.OWNER, NodeRole.RELYING, NodeRole.DECIDER],
         )
-        await _submit(node, "registry:RegisterNode", registration)
+        await agree(node, "registry:RegisterNode", registration)
         for operator in majority:
-            await _submit(operator, "registry:ApproveNode", NodeId(node_id=node_id))
+            await agree(operator, "registry:ApproveNode", NodeId(node_id=node_id))
     for operator in majority:
-        await _submit(operator, "registry:ApproveModel", ApproveModel(model_digest=_MODEL, name="bench"))
+        await agree(operator, "registry:ApproveModel", ApproveModel(model_digest=_MODEL, name="bench"))
     terms = Terms(
         threshold_micro=600_000,
         purposes=[_PURPOSE],
@@ -195,10 +202,10 @@ async def _prepare(network: Network, clients: Clients) -> None:
         authentication_expiry_s=120,
         reference_retention_s=2 * _DAY_S,
     )
-    proposed = await _submit(majority[0], "policy:Propose", ProposePolicy(base_version=0, terms=terms))
+    proposed = await agree(majority[0], "policy:Propose", ProposePolicy(base_version=0, terms=terms))
     proposal_id = PolicyProposal.from_bytes(proposed.result).proposal_id
     for operator in majority[1:]:
-        await _submit(operator, "policy:Vote", VotePolicy(proposal_id=proposal_id, approve=True))
+        await agree(operator, "policy:Vote", VotePolicy(proposal_id=proposal_id, approve=True))
 
 
 async def _measure(network: Network, load: Load, stage: Stage) -> dict[str, float]:
