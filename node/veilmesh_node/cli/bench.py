@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from veilmesh_network.fabric.plan import Orderers
 
-from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.options import FabricOption, JsonOption, OrderersOption, require_fabric
 
 if TYPE_CHECKING:
     from veilmesh_ml.bench_faces import FacesReport
@@ -20,15 +20,8 @@ GALLERIES = (10_000, 100_000, 1_000_000)  # references
 
 @app.command()
 def ledger(
-    fabric: Annotated[
-        bool, typer.Option("--fabric", help="Real peers and orderers, from binaries on PATH.")
-    ] = False,
-    orderers: Annotated[
-        Orderers | None,
-        typer.Option(
-            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
-        ),
-    ] = None,
+    fabric: FabricOption = False,
+    orderers: OrderersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """How many changes and queries a second a ledger does, and how long each takes, at 1 to 400 clients."""
@@ -40,8 +33,7 @@ def ledger(
     from veilmesh_node.cli import output
     from veilmesh_node.demo.consortium import LEDGER_PORTS, free_ports
 
-    if orderers is not None and not fabric:
-        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+    require_fabric(orderers, fabric=fabric)
     if fabric:
         orderers = orderers or Orderers.RAFT
     with output.step("measuring"):

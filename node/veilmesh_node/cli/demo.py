@@ -7,7 +7,7 @@ import typer
 from veilmesh_network.fabric.plan import Orderers
 
 from veilmesh_node.cli.exit import ExitCode
-from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.options import FabricOption, JsonOption, OrderersOption, require_fabric
 
 
 def demo(
@@ -18,15 +18,8 @@ def demo(
         ),
     ] = None,
     people: Annotated[int, typer.Option(min=1, help="How many of them, in order of name.")] = 5,
-    fabric: Annotated[
-        bool, typer.Option("--fabric", help="On real peers and orderers, from binaries on PATH.")
-    ] = False,
-    orderers: Annotated[
-        Orderers | None,
-        typer.Option(
-            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
-        ),
-    ] = None,
+    fabric: FabricOption = False,
+    orderers: OrderersOption = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep homes, ledger and logs in this new folder, to look at.")
     ] = None,
@@ -47,8 +40,7 @@ def demo(
         if not line.held:
             output.notes.print(f"   {line.happened}", markup=False)
 
-    if orderers is not None and not fabric:
-        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+    require_fabric(orderers, fabric=fabric)
     if keep is not None and keep.exists():
         raise typer.BadParameter(f"{keep} exists already; name a new folder", param_hint="--keep")
     with tempfile.TemporaryDirectory(prefix="veilmesh-demo-") as temporary:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from veilmesh_network.fabric.plan import Orderers
 
 from veilmesh_node.cli.exit import ExitCode
-from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.options import FabricOption, JsonOption, OrderersOption, require_fabric
 
 if TYPE_CHECKING:
     from veilmesh_network.fabric.status import FabricStatus
@@ -25,15 +24,8 @@ DEFAULT_DIR = Path("veilmesh-network")
 @app.command()
 def up(
     folder: DirOption = DEFAULT_DIR,
-    fabric: Annotated[
-        bool, typer.Option("--fabric", help="Real peers and orderers, from binaries on PATH.")
-    ] = False,
-    orderers: Annotated[
-        Orderers | None,
-        typer.Option(
-            help="With --fabric: one Raft orderer, three, or four SmartBFT ones.", show_default="raft"
-        ),
-    ] = None,
+    fabric: FabricOption = False,
+    orderers: OrderersOption = None,
     orgs: Annotated[
         int | None, typer.Option(min=1, max=100, help="Members, when the network is new.", show_default="3")
     ] = None,
@@ -56,8 +48,7 @@ def up(
 
     from veilmesh_node.cli import output
 
-    if orderers is not None and not fabric:
-        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+    require_fabric(orderers, fabric=fabric)
     status = network.up(
         folder,
         members=orgs,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from veilmesh_network.fabric.plan import Orderers
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -27,3 +28,26 @@ PhotosArgument = Annotated[
 ]
 
 ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE")]
+
+FabricOption = Annotated[
+    bool, typer.Option("--fabric", help="Real peers and orderers, from binaries on PATH.")
+]
+
+OrderersOption = Annotated[
+    Orderers | None,
+    typer.Option(
+        "--orderers",
+        help="With --fabric: one Raft orderer, three, or four SmartBFT ones.",
+        show_default="raft",
+    ),
+]
+
+
+def require_fabric(orderers: Orderers | None, *, fabric: bool) -> None:
+    """Return if `--orderers` was left out, or stands beside `--fabric`.
+
+    Raises:
+        typer.BadParameter: it stands alone, where there are no orderers to choose.
+    """
+    if orderers is not None and not fabric:
+        raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
