@@ -32,6 +32,14 @@ def fabric_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricN
 
 
 @pytest.fixture(scope="session")
+def fabric_raft3_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
+    """The same with three Raft orderers."""
+    folder = tmp_path_factory.mktemp("raft3") / "network"
+    with running_network(folder, orderers=Orderers.RAFT3) as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
 def fabric_bft_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
     """The same with four SmartBFT orderers."""
     folder = tmp_path_factory.mktemp("bft") / "network"

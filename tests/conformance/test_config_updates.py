@@ -6,20 +6,15 @@ The embedded ledger is held to the same in `tests/integration/ledger/test_config
 import asyncio
 import json
 import os
-import secrets
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from grpc.aio import Channel
-from veilmesh_chaincode.records.registry import ApproveModel
 from veilmesh_fabric import (
     BroadcastError,
-    CommitError,
     ConfigInForce,
     ConfigOvertakenError,
     ConfigUpdateRequest,
@@ -28,18 +23,15 @@ from veilmesh_fabric import (
     EndorseError,
     EvaluateError,
     Gateway,
-    RetryPolicy,
-    SigningIdentity,
     SubmitError,
     blocks,
-    connect,
     submit_config_update,
     verify_blocks,
 )
 from veilmesh_fabric.channel_config import Address
 from veilmesh_fabric.ordering import OrdererEndpoint, broadcast, orderer_endpoints
 from veilmesh_network import channel_edits as edits
-from veilmesh_network.admission import admit, expel
+from veilmesh_network.admission import admit
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.consortium import Consortium
 from veilmesh_network.errors import NetworkError
@@ -49,9 +41,15 @@ from veilmesh_network.organisation import Organisation
 from veilmesh_node.cli.main import main
 from veilmesh_node.cli.provisioning import write_client_home
 
+from tests.conformance.changes import (
+    ONCE,
+    chain,
+    peer_of,
+    require_joining_and_leaving,
+    require_revocation,
+    vote,
+)
 from tests.fabric_network import FabricNetwork, found_consortium, running_network
-
-ONCE = RetryPolicy(attempts=1, conflict_attempts=1)
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +65,6 @@ def consortium(fabric: FabricNetwork) -> Consortium:
     return Consortium(Network.load(fabric.network.folder))
 
 
-@asynccontextmanager
-async def peer_of(fabric: FabricNetwork, msp_id: str) -> AsyncIterator[Channel]:
-    async with connect(fabric.network.gateways(msp_id)[0], fabric.tls_roots) as channel:
-        yield channel
-
-
 async def submit(
     fabric: FabricNetwork, request: ConfigUpdateRequest, current: ConfigInForce, *, through: str = "Org1MSP"
 ) -> ConfigInForce:
@@ -84,18 +76,6 @@ async def submit(
             orderers=orderer_endpoints(current.config),
             timeout_s=30,
         )
-
-
-async def chain(fabric: FabricNetwork, msp_id: str) -> list[bytes]:
-    async with peer_of(fabric, msp_id) as peer:
-        stream = blocks(peer, fabric.identity(msp_id, ADMIN), fabric.network.channel, stop="newest")
-        return [block.SerializeToString(deterministic=True) async for block in stream]
-
-
-def vote() -> tuple[str, bytes]:
-    """Return a function that an operator may call, and what for: a model that nobody has voted for before."""
-    request = ApproveModel(model_digest=secrets.token_hex(32), name="a test's")
-    return "registry:ApproveModel", request.to_bytes()
 
 
 async def test_an_update_comes_into_force_and_every_peer_has_it(
@@ -117,22 +97,7 @@ async def test_an_update_comes_into_force_and_every_peer_has_it(
 async def test_a_revoked_certificate_is_refused_by_every_peer(
     fabric: FabricNetwork, consortium: Consortium
 ) -> None:
-    organisation = fabric.network.organisation("org2")
-    organisation.issue("leaver", role=NodeRole.CLIENT, attributes={"role": "operator"})
-    leaver = fabric.identity("Org2MSP", "leaver")
-    async with fabric.contract("Org2MSP", leaver, retry=ONCE) as contract:
-        await contract.submit(*vote())
-    path = organisation.revoke(["leaver"])
-    await consortium.change(lambda root: edits.with_revocations(root, "Org2MSP", [path.read_bytes()]))
-    for msp_id in fabric.members:
-        async with fabric.contract("Org2MSP", leaver, through=msp_id, retry=ONCE) as contract:
-            with pytest.raises(EvaluateError, match="access denied"):
-                await contract.evaluate("registry:GetConsortium")
-        async with peer_of(fabric, msp_id) as peer:
-            with pytest.raises(DeliverError) as refused:
-                async for _ in blocks(peer, leaver, fabric.network.channel, stop="newest"):
-                    pass
-            assert refused.value.status == "FORBIDDEN"
+    await require_revocation(fabric, consortium)
 
 
 async def test_what_was_endorsed_before_a_revocation_is_not_ordered_after_it(
@@ -288,38 +253,7 @@ def _stranger(fabric: FabricNetwork) -> Organisation:
 
 
 def test_a_fourth_member_joins_with_its_peer_counts_and_leaves(fabric: FabricNetwork) -> None:
-    said: list[str] = []
-    network = Network.load(fabric.network.folder)
-    changed = admit(network, "org4", OrganisationKind.MEMBER, said.append)
-    assert edits.members(changed.config.root) == ["Org1MSP", "Org2MSP", "Org3MSP", "Org4MSP"]
-    assert [line for line in said if line.startswith("signed by")] == [
-        f"signed by admin.org{number}.example.com of Org{number}MSP" for number in (1, 2)
-    ]
-    grown = FabricNetwork(Network.load(network.folder))
-    assert grown.status().heights["Org4MSP"] == grown.status().heights["Org1MSP"]
-    asyncio.run(_three_of_four_endorse(grown))
-
-    operator = grown.identity("Org4MSP")
-    expel(grown.network, "org4", said.append)
-    assert "org4" not in {entry.name for entry in Network.load(network.folder).organisations}
-    asyncio.run(_two_of_three_endorse(fabric, operator))
-
-
-async def _three_of_four_endorse(grown: FabricNetwork) -> None:
-    async with grown.contract("Org4MSP", retry=ONCE) as contract:  # through its own peer
-        await contract.evaluate("registry:GetConsortium")
-    async with grown.contract("Org1MSP", retry=ONCE) as contract:
-        with pytest.raises(CommitError, match="ENDORSEMENT_POLICY_FAILURE"):
-            await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org4MSP"])
-        await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP", "Org4MSP"])
-
-
-async def _two_of_three_endorse(fabric: FabricNetwork, stranger: SigningIdentity) -> None:
-    async with fabric.contract("Org4MSP", stranger, through="Org1MSP", retry=ONCE) as contract:
-        with pytest.raises(EvaluateError, match="access denied"):
-            await contract.evaluate("registry:GetConsortium")
-    async with fabric.contract("Org1MSP", retry=ONCE) as contract:
-        await contract.submit(*vote(), endorsing_organizations=["Org1MSP", "Org2MSP"])
+    require_joining_and_leaving(fabric)
 
 
 def test_who_is_not_let_in_leaves_no_trace(fabric: FabricNetwork) -> None:
@@ -397,19 +331,3 @@ def _told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Any:
     said = capsys.readouterr()
     assert not leaving.value.code, said.err
     return json.loads(said.out)
-
-
-async def test_smartbft_orderers_take_updates_too(fabric_bft_network: FabricNetwork) -> None:
-    """One of the four is asked; the block has the signatures of three."""
-    consortium = Consortium(fabric_bft_network.network)
-    before = (await consortium.configuration()).config.orderer.max_message_count
-    for count in (before - 1, before):  # others use this network, too
-        changed = await consortium.change(_batches_of(count))
-        assert changed.config.orderer.max_message_count == count
-    report = verify_blocks(await chain(fabric_bft_network, "Org3MSP"), anchor=fabric_bft_network.genesis)
-    assert report.violation is None
-    assert report.transactions["CONFIG", "VALID"] >= 3
-
-
-def _batches_of(count: int) -> Callable[[Any], Any]:
-    return lambda root: edits.with_batches(root, max_message_count=count)
