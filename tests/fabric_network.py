@@ -12,7 +12,6 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,21 +20,18 @@ from veilmesh_chaincode.records.registry import FoundConsortium
 from veilmesh_fabric import Contract, EndorseError, Gateway, RetryPolicy, SigningIdentity, connect
 from veilmesh_network import network as networks
 from veilmesh_network.certificates import NodeRole
-from veilmesh_network.errors import AddressInUseError, BinariesError
+from veilmesh_network.errors import BinariesError
 from veilmesh_network.fabric.binaries import find_binaries
 from veilmesh_network.fabric.plan import Orderers, PortPlan
 from veilmesh_network.fabric.processes import process_table, processes_file
 from veilmesh_network.fabric.status import FabricStatus, fabric_status
+from veilmesh_network.loopback import free_ports
 from veilmesh_network.network import AUDITOR, OPERATOR, Network
 
 NEEDS_FABRIC = "needs Fabric's binaries: the last line of the run says how to have them"
 
-_FIRST_PORT = 20_000  # below what the kernel gives to outgoing connections
-_STEP = 100
-_LAST_PORT = 32_000
-_ROOM = 10  # members that a network may come to have
-
-_bases = count(_FIRST_PORT + os.getpid() % 50 * _STEP, _STEP)  # two test runs at once begin elsewhere
+_PORTS = PortPlan.span(members=6)  # 100, with members who may come to be
+_starts = iter(range(20_000 + os.getpid() % 50 * _PORTS, 32_000, _PORTS))  # two test runs begin elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +134,7 @@ def require_binaries() -> None:
 
 def free_first_port() -> int:
     """Return a first port of which no other test has had any, all of them free now."""
-    for first in _bases:
-        if first > _LAST_PORT:
-            break
-        try:
-            PortPlan(first).require_free(4, dict.fromkeys(range(1, _ROOM + 1), "a member"))
-        except AddressInUseError:
-            continue
-        return first
-    raise AssertionError("no room for another network")
+    return free_ports(_PORTS, _starts)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from typing import Any, cast
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
-from veilmesh_network.fabric.plan import Orderers
+from veilmesh_network.fabric.plan import Orderers, PortPlan
+from veilmesh_network.loopback import free_ports
 from veilmesh_network.network import Network, down, up
 
 BENCH_NODE = "bench-node"
@@ -119,7 +120,6 @@ async def bench_ledger(
     progress: Callable[[str], None] = lambda _: None,
     *,
     orderers: Orderers | None = None,
-    port: int = 0,
     on_loaded: Callable[[Network], None] | None = None,
 ) -> BenchResult:
     """Measure; everything that was started is gone when this returns.
@@ -128,7 +128,6 @@ async def bench_ledger(
         stages: what to do, in this order.
         progress: is told what happens, for people.
         orderers: of a real Fabric network; None for the embedded ledger.
-        port: the network's first one.
         on_loaded: is given the network while it still runs, in a thread of its own.
 
     Raises:
@@ -137,6 +136,7 @@ async def bench_ledger(
     with tempfile.TemporaryDirectory(prefix="veilmesh-bench-") as parent:
         folder = Path(parent) / "network"
         fabric = orderers is not None
+        port = free_ports(PortPlan.span(_MEMBERS)) if fabric else 0
         try:
             network = up(
                 folder, members=_MEMBERS, port=port, fabric=fabric, orderers=orderers, progress=progress

@@ -28,8 +28,9 @@ from veilmesh_fabric.channel_config import Address
 
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
-from veilmesh_network.fabric.plan import HOST, Orderers, PortPlan
+from veilmesh_network.fabric.plan import Orderers, PortPlan
 from veilmesh_network.genesis import ChannelProfile, Consensus, Consenter, genesis_block
+from veilmesh_network.loopback import HOST
 from veilmesh_network.organisation import IdentityFiles, Organisation, TlsFiles
 from veilmesh_network.supervisor import LedgerProcess, hold_lock
 

@@ -12,8 +12,8 @@ from veilmesh_network.fabric.definition import Definition
 from veilmesh_network.fabric.deployment import approve_for, commit_for_all, install, until_usable
 from veilmesh_network.fabric.membership import Member, members_of
 from veilmesh_network.fabric.package import ChaincodePackage, member_package
-from veilmesh_network.fabric.plan import HOST
 from veilmesh_network.fabric.steps import for_all
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import CHAINCODE_SERVICE, Network
 
 from tests.conformance.chaincodes import CHAINCODES

@@ -26,7 +26,8 @@ from veilmesh_network.fabric.definition import Definition, approve
 from veilmesh_network.fabric.deployment import approve_for, until_usable
 from veilmesh_network.fabric.membership import Member, members_of
 from veilmesh_network.fabric.package import ChaincodePackage, member_package
-from veilmesh_network.fabric.plan import HOST, Orderers
+from veilmesh_network.fabric.plan import Orderers
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import AUDITOR, Network
 from veilmesh_network.supervisor import LedgerProcess
 from veilmesh_node.cli.exit import ExitCode

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from veilmesh_fabric import (
 )
 from veilmesh_network import network as networks
 from veilmesh_network.certificates import CertificateAuthority, KeyPair, NodeRole, Validity
+from veilmesh_network.loopback import free_port
 from veilmesh_network.network import Network
 from veilmesh_node.errors import LedgerRejectedError, LedgerUnavailableError
 from veilmesh_node.ledger import failure_in, refusal_in
@@ -45,10 +45,7 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def embedded_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
     folder = tmp_path_factory.mktemp("embedded") / "network"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    up = networks.up(folder, port=port)
+    up = networks.up(folder, port=free_port())
     yield FabricNetwork(up.network)
     networks.down(folder)
 

@@ -11,8 +11,9 @@ from veilmesh_network import network as networks
 from veilmesh_network.channel_edits import with_member, without
 from veilmesh_network.consortium import Consortium
 from veilmesh_network.errors import BringUpError, NetworkError
-from veilmesh_network.fabric.plan import HOST, Orderers
+from veilmesh_network.fabric.plan import Orderers
 from veilmesh_network.fabric.start import refresh
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import Network, OrganisationKind
 
 from tests.fabric_network import FabricNetwork, found_consortium, running_network

@@ -20,7 +20,8 @@ from veilmesh_chaincode.records.registry import FoundConsortium
 from veilmesh_fabric import Gateway, RetryPolicy, SigningIdentity, connect
 from veilmesh_network.fabric.binaries import BIN_VARIABLE, find_binaries
 from veilmesh_network.fabric.configuration import Program, orderer_program, peer_program
-from veilmesh_network.fabric.plan import HOST, Orderers, PortPlan
+from veilmesh_network.fabric.plan import Orderers, PortPlan
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import OPERATOR, Network
 
 from tests.conftest import PROJECT

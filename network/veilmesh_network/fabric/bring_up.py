@@ -28,10 +28,10 @@ from veilmesh_network.fabric.membership import Installation, Member, members_of
 from veilmesh_network.fabric.ordering_service import ordered_blocks, start_ordering
 from veilmesh_network.fabric.package import member_package
 from veilmesh_network.fabric.peer_admin import PeerRefusedError, PeerUnreachableError
-from veilmesh_network.fabric.plan import HOST
 from veilmesh_network.fabric.processes import Children
 from veilmesh_network.fabric.readiness import STEP_S, NotYetError, until
 from veilmesh_network.fabric.steps import Steps, counted, for_all
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import Network
 
 _PROBE = "registry:GetConsortium"  # any answer will do; an admin, who has no role, is refused

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from veilmesh_network.errors import NetworkError
 from veilmesh_network.fabric.binaries import Binaries, Release
-from veilmesh_network.fabric.plan import HOST, MemberPorts, OrdererPorts
+from veilmesh_network.fabric.plan import MemberPorts, OrdererPorts
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import CHAINCODE_SERVICE, PEER, Network, tls_of
 from veilmesh_network.organisation import Organisation
 

@@ -14,7 +14,8 @@ from veilmesh_fabric.lifecycle import LIFECYCLE
 from veilmesh_network.fabric.configuration import Program
 from veilmesh_network.fabric.package import ChaincodePackage
 from veilmesh_network.fabric.peer_admin import PeerAdmin
-from veilmesh_network.fabric.plan import HOST, MemberPorts
+from veilmesh_network.fabric.plan import MemberPorts
+from veilmesh_network.loopback import HOST
 from veilmesh_network.network import ADMIN, PEER, Network
 from veilmesh_network.organisation import Organisation
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from veilmesh_network.errors import BringUpError
-from veilmesh_network.fabric.plan import HOST
+from veilmesh_network.loopback import HOST
 from veilmesh_network.organisation import TlsFiles
 
 _CHANNELS = "/participation/v1/channels"

@@ -7,15 +7,13 @@
 The consenters' and anchor peers' addresses stand in the channel's configuration: a network keeps its ports.
 """
 
-import contextlib
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from veilmesh_network.errors import AddressInUseError, NetworkError
+from veilmesh_network.loopback import HOST, is_free
 
-HOST = "127.0.0.1"
 _ORDERERS_AT_MOST = 4
 _STRIDE = 10
 _HIGHEST_PORT = 65535
@@ -54,6 +52,11 @@ class PortPlan:
     """The ports that follow from the first one."""
 
     first: int
+
+    @staticmethod
+    def span(members: int) -> int:
+        """Return how many ports in a row a network of so many members may use, whoever orders."""
+        return _STRIDE * (_ORDERERS_AT_MOST + members)
 
     def orderer(self, number: int) -> OrdererPorts:
         """Return orderer `number`'s, counted from 1."""
@@ -99,12 +102,8 @@ class PortPlan:
                 f"port {highest} for {purpose} is beyond {_HIGHEST_PORT}: choose a lower --port"
             )
         for port, purpose in uses:
-            with contextlib.closing(socket.socket()) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, port))
-                except OSError as err:
-                    raise AddressInUseError(
-                        f"port {port} of {HOST}, for {purpose}, is taken by another process: end that, "
-                        "or make the network in a new folder with another --port"
-                    ) from err
+            if not is_free(port):
+                raise AddressInUseError(
+                    f"port {port} of {HOST}, for {purpose}, is taken by another process: end that, "
+                    "or make the network in a new folder with another --port"
+                )

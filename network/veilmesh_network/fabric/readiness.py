@@ -15,7 +15,7 @@ from veilmesh_fabric.identity import SigningIdentity
 
 from veilmesh_network.errors import BringUpError, NetworkError
 from veilmesh_network.fabric.peer_admin import PeerAdmin, PeerRefusedError, PeerUnreachableError
-from veilmesh_network.fabric.plan import HOST
+from veilmesh_network.loopback import HOST
 
 STEP_S = 90.0
 """How long one step may take: longer than any has taken on two busy cores."""

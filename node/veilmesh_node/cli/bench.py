@@ -31,15 +31,12 @@ def ledger(
     from veilmesh_network.bench import bench_ledger
 
     from veilmesh_node.cli import output
-    from veilmesh_node.demo.consortium import LEDGER_PORTS, free_ports
 
     require_fabric(orderers, fabric=fabric)
     if fabric:
         orderers = orderers or Orderers.RAFT
     with output.step("measuring"):
-        result = asyncio.run(
-            bench_ledger(progress=output.note, orderers=orderers, port=free_ports(LEDGER_PORTS))
-        )
+        result = asyncio.run(bench_ledger(progress=output.note, orderers=orderers))
     document = {**asdict(result), "receipts_per_s": result.receipts_per_s}
     output.show(document, lambda: _show_ledger(result), as_json=as_json)
 

@@ -4,9 +4,7 @@ Everything is done by commands; only the node processes are started here, becaus
 in the foreground, as services do.
 """
 
-import random
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from veilmesh_network.fabric.plan import PortPlan
+from veilmesh_network.loopback import HOST, free_port, free_ports
+
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import CommandFailedError, must, run
 
@@ -22,9 +23,6 @@ ORGANISATIONS = ("org1", "org2", "org3")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
-
-LEDGER_PORTS = 80  # in a row: four orderers' and three members', ten each, and room
-FIRST_LEDGER_PORT, LAST_LEDGER_PORT = 20_000, 32_000  # below those that Linux gives to outgoing connections
 
 
 def node_id(organisation: str) -> str:
@@ -56,7 +54,7 @@ class Consortium:
 
     def start_ledger(self) -> dict[str, Any]:
         """Start the ledger on free ports; return what `network up` says."""
-        where = ("--dir", self.network, "--port", free_ports(LEDGER_PORTS))
+        where = ("--dir", self.network, "--port", free_ports(PortPlan.span(len(ORGANISATIONS))))
         document: dict[str, Any] = must("network", "up", *self.network_options, *where)
         return document
 
@@ -68,7 +66,7 @@ class Consortium:
         passphrase.write_text(secrets.token_urlsafe(24) + "\n")
         must(
             *("node", "init", "--home", home, "--network", self.network, "--org", organisation, "--id", name),
-            *("--listen", f"127.0.0.1:{free_port()}", "--api", f"127.0.0.1:{free_port()}"),
+            *("--listen", f"{HOST}:{free_port()}", "--api", f"{HOST}:{free_port()}"),
             *("--passphrase-file", passphrase),
         )
 
@@ -133,35 +131,3 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 def _passphrase_file(home: Path) -> Path:
     return home.with_suffix(".passphrase")
-
-
-def free_ports(count: int) -> int:
-    """Return the first of `count` loopback TCP ports in a row that were free a moment ago.
-
-    Raises:
-        CommandFailedError: none was found.
-    """
-    starts = list(range(FIRST_LEDGER_PORT, LAST_LEDGER_PORT, count))
-    random.shuffle(starts)  # two demos at once look elsewhere
-    for start in starts:
-        if all(map(_is_free, range(start, start + count))):
-            return start
-    raise CommandFailedError(f"no {count} ports in a row are free")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,7 +9,6 @@ applications call a node's API with a certificate of its organisation.
 """
 
 import asyncio
-import socket
 import subprocess
 import sys
 import time
@@ -42,6 +41,7 @@ from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_network import network as networks
 from veilmesh_network.certificates import NodeRole as NodeOu
+from veilmesh_network.loopback import free_port
 from veilmesh_network.organisation import IdentityFiles, Organisation
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.domain.secret import Secret
@@ -69,13 +69,6 @@ TERMS = Terms(
 )
 
 Answer = TypeVar("Answer", bound=Document)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @cache

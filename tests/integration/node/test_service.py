@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from veilmesh_ml.onnx_encoder import OnnxEncoder
 from veilmesh_network.certificates import NodeRole, Validity
+from veilmesh_network.loopback import free_port
 from veilmesh_node.cli.exit import ExitCode
 
-from tests.integration.node.live_consortium import LiveConsortium, LiveNode, free_port
+from tests.integration.node.live_consortium import LiveConsortium, LiveNode
 from tests.unit.ml.tiny_onnx import write_encoder
 
 pytestmark = pytest.mark.faces
