@@ -1,9 +1,9 @@
 """Changes of a running channel's configuration, as pure functions from one root group to the next.
 
-A member joins or leaves together with the three policies that are majorities of the members, written out by
-name (`genesis.py` says why): `Admins`, `Endorsement` and `LifecycleEndorsement` of /Channel/Application.
-Where a channel has implicit policies there, as one that `configtxgen` made, Fabric counts by itself and they
-are left alone; what is neither is refused, since nobody but its author knows what it should become.
+An organisation joins or leaves together with the policies of /Channel/Application that name all of them
+(`genesis.py` says why): who reads, who writes, and the majorities of the members. Where a channel has
+implicit policies there, Fabric looks at the organisations by itself and they are left alone; what is neither
+is refused, since nobody but its author knows what it should become.
 
 Versions are not touched: `veilmesh_fabric.config_delta` counts them. None of these functions asks who may
 make the change: that is for the channel's policies, when the update is signed.
@@ -20,17 +20,13 @@ from veilmesh_fabric.msp import read_msp_config
 from veilmesh_fabric.policy import OutOf, SignaturePolicy
 from veilmesh_fabric.wire import decode
 
-from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
 from veilmesh_network.organisation_groups import (
-    ENDORSEMENT,
     auditor_group,
     member_group,
     set_anchor_peers,
 )
-from veilmesh_network.policies import ADMINS, majority_of_members
-
-_MAJORITIES = {ADMINS: NodeRole.ADMIN, ENDORSEMENT: NodeRole.PEER, "LifecycleEndorsement": NodeRole.PEER}
+from veilmesh_network.policies import ENDORSEMENT, application_policies
 
 
 def members(root: Any) -> list[str]:
@@ -51,18 +47,16 @@ def with_member(
     """Return `root` with one member more, which counts in all majorities.
 
     Raises:
-        NetworkError: the organisation is in the channel already, or a majority is written in another way.
+        NetworkError: the organisation is in the channel already, or a policy is written in another way.
     """
-    edited = _with_new(root, msp_id, member_group(msp_id, definition, anchor_peers))
-    _count_anew(edited, members(root))
-    return edited
+    return _with_new(root, msp_id, member_group(msp_id, definition, anchor_peers))
 
 
 def with_auditor(root: Any, msp_id: str, definition: msp_config_pb2.MSPConfig) -> Any:
     """Return `root` with one organisation more that reads.
 
     Raises:
-        NetworkError: it is in the channel already.
+        NetworkError: it is in the channel already, or `Readers` is written in another way.
     """
     return _with_new(root, msp_id, auditor_group(msp_id, definition))
 
@@ -71,16 +65,15 @@ def without(root: Any, msp_id: str) -> Any:
     """Return `root` without a member or auditor. An orderer of the same organisation stays.
 
     Raises:
-        NetworkError: there is no such organisation, it is the only member, or a majority is written in
+        NetworkError: there is no such organisation, it is the only member, or a policy is written in
             another way.
     """
     edited = _copy(root)
     application = edited.groups["Application"]
     del application.groups[_name_of(application, msp_id)]
-    if members(edited) != members(root):
-        if not members(edited):
-            raise NetworkError(f"{msp_id} is the only member: a channel without members is none")
-        _count_anew(edited, members(root))
+    if not members(edited):
+        raise NetworkError(f"{msp_id} is the only member: a channel without members is none")
+    _write_out_anew(edited, root)
     return edited
 
 
@@ -178,22 +171,25 @@ def _with_new(root: Any, msp_id: str, group: configtx_pb2.ConfigGroup) -> Any:
     if msp_id in map(_msp_id, _organisation_groups(root)):
         raise NetworkError(f"{msp_id} is in the channel already")
     edited.groups["Application"].groups[msp_id].CopyFrom(group)
+    _write_out_anew(edited, root)
     return edited
 
 
-def _count_anew(edited: Any, before: Sequence[str]) -> None:
-    """Make majorities of the members before into majorities of those that there are now."""
+def _write_out_anew(edited: Any, root: Any) -> None:
+    """Make the policies that name the organisations of `root` name those of `edited`."""
+    before, after = (application_policies(members(each), auditors(each)) for each in (root, edited))
     policies = edited.groups["Application"].policies
-    for name, role in _MAJORITIES.items():
+    for name, wanted in after.items():
         policy = policies[name].policy
-        if policy.type == policies_pb2.Policy.IMPLICIT_META:
+        if policy.type == policies_pb2.Policy.IMPLICIT_META or wanted == before[name]:
             continue
-        if not _is_same(policy, majority_of_members(before, role)):
+        if not _is_same(policy, before[name]):
             raise NetworkError(
-                f"policy {name} of /Channel/Application is not the majority of {', '.join(before)}; "
-                "change it and the members in an update of your own"
+                f"policy {name} of /Channel/Application is not what this software writes for "
+                f"{', '.join([*members(root), *auditors(root)])}; "
+                "change it and the organisations in an update of your own"
             )
-        policy.CopyFrom(majority_of_members(members(edited), role))
+        policy.CopyFrom(wanted)
 
 
 def _is_same(policy: Any, expected: policies_pb2.Policy) -> bool:

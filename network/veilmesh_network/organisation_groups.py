@@ -12,9 +12,7 @@ from fabric_protos.peer import configuration_pb2 as peer_pb2
 from veilmesh_fabric.channel_config import Address
 
 from veilmesh_network.certificates import NodeRole
-from veilmesh_network.policies import ADMINS, principal, signatures
-
-ENDORSEMENT = "Endorsement"
+from veilmesh_network.policies import ADMINS, principal, readers, signatures, writers
 
 
 def member_group(
@@ -31,23 +29,20 @@ def member_group(
     group = organisation_group(definition)
     if anchor_peers:
         set_anchor_peers(group, anchor_peers)
-    admin, client, peer = (
-        principal(msp_id, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT, NodeRole.PEER)
-    )
     set_policies(
         group,
-        Readers=signatures(1, [admin, peer, client]),
-        Writers=signatures(1, [admin, client]),
-        Admins=signatures(1, [admin]),
-        Endorsement=signatures(1, [peer]),
+        Readers=readers([msp_id], []),
+        Writers=writers([msp_id]),
+        Admins=signatures(1, [principal(msp_id, NodeRole.ADMIN)]),
+        Endorsement=signatures(1, [principal(msp_id, NodeRole.PEER)]),
     )
     return group
 
 
 def auditor_group(msp_id: str, definition: msp_config_pb2.MSPConfig) -> configtx_pb2.ConfigGroup:
     group = organisation_group(definition)
-    admin, client = (principal(msp_id, role) for role in (NodeRole.ADMIN, NodeRole.CLIENT))
-    set_policies(group, Readers=signatures(1, [admin, client]), Admins=signatures(1, [admin]))
+    admins = signatures(1, [principal(msp_id, NodeRole.ADMIN)])
+    set_policies(group, Readers=readers([], [msp_id]), Admins=admins)
     return group
 
 

@@ -86,18 +86,28 @@ def _configtx(network: Network) -> Iterator[str]:
     yield "    Orderer:"
     yield from _indented(6, _ordering(network))
     yield "    Application:"
+    everybody = [*members, *(auditor.msp_id for auditor in network.auditors)]
+    readers = [
+        _principals(everybody, "client"),
+        _principals(members, "peer"),
+        _principals(everybody, "admin"),
+    ]
+    any_one = {
+        "Readers": f"OR({', '.join(readers)})",
+        "Writers": f"OR({_principals(members, 'client')}, {_principals(members, 'admin')})",
+    }
     majority = {
         policy: f"OutOf({len(members) // 2 + 1}, {_principals(members, role)})"
         for policy, role in (("Admins", "admin"), ("Endorsement", "peer"), ("LifecycleEndorsement", "peer"))
     }
-    yield from _indented(6, _policies(Readers="ANY Readers", Writers="ANY Writers", **majority))
+    yield from _indented(6, _policies(**any_one, **majority))
     yield "      Capabilities: {V2_5: true}"
     yield "      ACLs: {peer/Propose: /Channel/Application/Readers}"
     yield "      Organizations:"
     for number, msp_id in network.member_numbers.items():
         roles = {
-            "Readers": ("admin", "peer", "client"),
-            "Writers": ("admin", "client"),
+            "Readers": ("client", "peer", "admin"),
+            "Writers": ("client", "admin"),
             "Admins": ("admin",),
             "Endorsement": ("peer",),
         }
@@ -107,7 +117,7 @@ def _configtx(network: Network) -> Iterator[str]:
         yield from _indented(
             8,
             _organisation(
-                auditor, {"Readers": ("admin", "client"), "Writers": ("peer",), "Admins": ("admin",)}
+                auditor, {"Readers": ("client", "admin"), "Writers": ("peer",), "Admins": ("admin",)}
             ),
         )
 

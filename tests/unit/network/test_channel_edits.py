@@ -76,8 +76,9 @@ def test_a_fourth_member_counts_in_every_majority() -> None:
 
 def test_an_update_lists_what_it_asks_consent_for() -> None:
     application = "/Channel/Application"
-    assert wanted(WITH_FOURTH) == {application, *MAJORITIES}
-    assert wanted(edits.with_auditor(ROOT, "Org4MSP", FOURTH.definition())) == {application}
+    readers, writers = f"{application}/Readers", f"{application}/Writers"
+    assert wanted(WITH_FOURTH) == {application, *MAJORITIES, readers, writers}
+    assert wanted(edits.with_auditor(ROOT, "Org4MSP", FOURTH.definition())) == {application, readers}
 
 
 def test_a_new_auditor_reads_and_changes_no_majority() -> None:
@@ -86,6 +87,7 @@ def test_a_new_auditor_reads_and_changes_no_majority() -> None:
     assert edits.auditors(config.root) == ["AuditMSP", "Org4MSP"]
     assert satisfied(config, APPLICATION_READERS_POLICY, client)
     assert not satisfied(config, CHANNEL_WRITERS_POLICY, client)
+    assert not satisfied(config, APPLICATION_READERS_POLICY, FOURTH_MEMBERS[NodeRole.PEER])
     assert all(satisfied(config, ENDORSEMENT_POLICY, *pair) for pair in combinations(FORGE.peers, 2))
 
 
@@ -105,16 +107,20 @@ def test_five_members_of_whom_two_leave_need_two_of_three_again() -> None:
 
 
 def _written(root: Any) -> dict[str, Any]:
-    """Return the rules of the three majorities, principals in order of their name."""
+    """Return what the application's policies say."""
     policies = root.groups["Application"].policies
-    names = {path.rpartition("/")[2] for path in MAJORITIES}
-    assert names < set(policies)
-    return {name: policies[name].policy for name in names}
+    return {name: policies[name].policy for name in policies}
+
+
+def test_an_organisation_that_left_is_named_nowhere() -> None:
+    for msp_id in ("Org3MSP", "AuditMSP"):
+        policies = edits.without(ROOT, msp_id).groups["Application"].policies.values()
+        assert not [each for each in policies if msp_id.encode() in each.policy.value]
 
 
 def test_an_auditor_leaves_and_the_majorities_stay() -> None:
     root = edits.without(ROOT, "AuditMSP")
-    assert wanted(root) == {"/Channel/Application"}
+    assert wanted(root) == {"/Channel/Application", APPLICATION_READERS_POLICY}
     assert edits.auditors(root) == []
 
 
@@ -218,7 +224,7 @@ def with_admins(policy: Any) -> Any:
     return root
 
 
-def test_majorities_that_fabric_counts_are_left_alone() -> None:
+def test_policies_that_look_at_the_organisations_themselves_are_left_alone() -> None:
     root = edits.with_member(with_admins(implicit("MAJORITY", ADMINS)), "Org4MSP", FOURTH.definition())
     policies = root.groups["Application"].policies
     assert policies[ADMINS].policy == implicit("MAJORITY", ADMINS)
@@ -229,5 +235,5 @@ def test_majorities_that_fabric_counts_are_left_alone() -> None:
 @pytest.mark.parametrize("msp_ids", [["Org1MSP"], ["Org1MSP", "Org2MSP", "Org4MSP"]])
 def test_policies_of_another_form_are_not_guessed(msp_ids: list[str]) -> None:
     root = with_admins(majority_of_members(msp_ids, NodeRole.ADMIN))
-    with pytest.raises(NetworkError, match="policy Admins of /Channel/Application is not the majority of"):
+    with pytest.raises(NetworkError, match="policy Admins of /Channel/Application is not what this software"):
         edits.with_member(root, "Org5MSP", FOURTH.definition())

@@ -129,11 +129,15 @@ def test_the_tree_is_that_of_a_block_configtxgen_made(channel: Channel) -> None:
         "/Channel/Application policies Admins mod=Admins type=SIGNATURE",
         "/Channel/Application policies Endorsement mod=Admins type=SIGNATURE",
         "/Channel/Application policies LifecycleEndorsement mod=Admins type=SIGNATURE",
+        "/Channel/Application policies Readers mod=Admins type=SIGNATURE",
+        "/Channel/Application policies Writers mod=Admins type=SIGNATURE",
     }
     assert recorded - ours == {
         "/Channel/Application policies Admins mod=Admins type=IMPLICIT_META",
         "/Channel/Application policies Endorsement mod=Admins type=IMPLICIT_META",
         "/Channel/Application policies LifecycleEndorsement mod=Admins type=IMPLICIT_META",
+        "/Channel/Application policies Readers mod=Admins type=IMPLICIT_META",
+        "/Channel/Application policies Writers mod=Admins type=IMPLICIT_META",
         *(f"/Channel/Application/Org{n}MSP values AnchorPeers mod=Admins" for n in (1, 2, 3)),
     }
 
