@@ -32,7 +32,7 @@ from veilmesh_ml.keystream import derive, key_or_fresh
 from veilmesh_ml.regions import face_region
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.choice import DRAWN_FROM
-from veilmesh_ml.surrogate.geometry import Points, with_forehead
+from veilmesh_ml.surrogate.points import Points, with_forehead
 from veilmesh_ml.surrogate.replacement import Setting, replace_face
 from veilmesh_ml.weights import shipped_bank
 

@@ -2,7 +2,8 @@
 
 | module | its one idea |
 |---|---|
-| `geometry` | 77 points of a face, alignment, piecewise affine warps |
+| `points` | 77 points of a face, alignment |
+| `geometry` | piecewise affine warps |
 | `frame` | the mean face that all textures share |
 | `attributes` | what a surrogate must have in common with the person |
 | `shape` | landmarks: pose and expression are kept, identity is not |

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.surrogate.frame import Frame
-from veilmesh_ml.surrogate.geometry import ALIGNMENT_WEIGHTS, Plane, Points, fit_similarity
+from veilmesh_ml.surrogate.geometry import Plane
+from veilmesh_ml.surrogate.points import ALIGNMENT_WEIGHTS, Points, fit_similarity
 from veilmesh_ml.surrogate.samples import middle
 
 MEASURED: Final = (

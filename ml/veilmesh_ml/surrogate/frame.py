@@ -9,19 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.surrogate.geometry import (
-    MIRRORED,
-    OUTLINE,
-    TEXTURE_PX,
-    Plane,
-    Points,
-    Warp,
-    fit_similarity,
-    follow,
-    owners,
-    piecewise_affine,
-    with_forehead,
-)
+from veilmesh_ml.surrogate.geometry import TEXTURE_PX, Plane, Warp, follow, owners, piecewise_affine
+from veilmesh_ml.surrogate.points import MIRRORED, OUTLINE, Points, fit_similarity, with_forehead
 from veilmesh_ml.surrogate.samples import sampled
 
 MARGIN_PX: Final = 4  # between the mean face and the frame's edge

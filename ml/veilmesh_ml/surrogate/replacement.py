@@ -31,18 +31,11 @@ from veilmesh_ml.surrogate.blend import (
     smoothstep,
 )
 from veilmesh_ml.surrogate.choice import choose
-from veilmesh_ml.surrogate.geometry import (
-    ALIGNMENT_WEIGHTS,
-    OUTLINE,
-    Plane,
-    Points,
-    fit_similarity,
-    piecewise_affine,
-    with_forehead,
-)
+from veilmesh_ml.surrogate.geometry import Plane, piecewise_affine
 from veilmesh_ml.surrogate.occlusion import Lab, fall_off, follow_edges, learn_skin, reaching_in
+from veilmesh_ml.surrogate.points import OUTLINE, Points, with_forehead
 from veilmesh_ml.surrogate.samples import middle, sampled
-from veilmesh_ml.surrogate.shape import aligned
+from veilmesh_ml.surrogate.shape import aligned, deidentified
 
 DECIDED_AT_PX: Final = 80  # width of the face at which pixels are judged; larger faces are scaled down
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
@@ -105,7 +98,7 @@ def replace_face(
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
     upright = aligned(landmarks, bank.frame.mean_shape)
     donor = choose(bank, _read(window, points, upright, bank), setting.suitable, key, draw)
-    placed = _placed(landmarks, donor, bank, setting)
+    placed = deidentified(landmarks, bank.shapes[donor], bank.shape_model, setting.caution, setting.jaw)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     corner, part = _around(placed, MARGIN * width_px, base)
     composed, covered = _compose(
@@ -137,15 +130,6 @@ def _read(window: RgbImage, points: Points, upright: Points, bank: Bank) -> Read
     texture = np.asarray(bank.frame.warp_from(points).pull(window), dtype=np.uint8)
     texture[~bank.frame.face] = 0
     return bank.attribute_model.read(texture, points[:68], upright, bank.frame)
-
-
-def _placed(landmarks: Points, donor: int, bank: Bank, setting: Setting) -> Points:
-    """Return the surrogate's 77 points in the window."""
-    shape = bank.shapes[donor]
-    onto = fit_similarity(shape, landmarks, ALIGNMENT_WEIGHTS)
-    new = onto.apply(shape + bank.shape_model.kept(onto.undo(landmarks) - shape, setting.caution))
-    outline = (1 - setting.jaw) * with_forehead(landmarks) + setting.jaw * with_forehead(new)
-    return np.concatenate([outline[:17], new[17:], outline[68:]])
 
 
 def _with_jaw(window: RgbImage, points: Points, placed: Points) -> RgbImage:

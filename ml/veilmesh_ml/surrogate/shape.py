@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.surrogate.geometry import ALIGNMENT_WEIGHTS, Points, fit_similarity
+from veilmesh_ml.surrogate.points import ALIGNMENT_WEIGHTS, Points, fit_similarity, with_forehead
 
 COMPONENTS = 30  # principal components of aligned shapes that are told apart
 
@@ -69,3 +69,19 @@ def aligned(landmarks: NDArray[np.floating] | NDArray[np.integer], mean: Points)
     """Return the 68 landmarks brought to the frame by the best similarity."""
     points = np.asarray(landmarks, dtype=np.float64)[:68]
     return fit_similarity(points, mean[:68], ALIGNMENT_WEIGHTS).apply(points)
+
+
+def deidentified(landmarks: Points, donor: Points, model: ShapeModel, caution: float, jaw: float) -> Points:
+    """Return a surrogate's 77 points, in the person's pose and expression.
+
+    Args:
+        landmarks: the person's, (68, 2).
+        donor: the donor's shape in the bank's frame, (68, 2).
+        model: what is kept of the person.
+        caution: of the filter, see the module.
+        jaw: how far the outline is the surrogate's, 0 to 1; at 0 it is the person's own.
+    """
+    onto = fit_similarity(donor, landmarks, ALIGNMENT_WEIGHTS)
+    new = onto.apply(donor + model.kept(onto.undo(landmarks) - donor, caution))
+    outline = (1 - jaw) * with_forehead(landmarks) + jaw * with_forehead(new)
+    return np.concatenate([outline[:17], new[17:], outline[68:]])

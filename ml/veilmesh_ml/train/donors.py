@@ -22,7 +22,8 @@ from veilmesh_ml.errors import ModelError
 from veilmesh_ml.surrogate.attributes import APPARENT, ATTRIBUTES, GROUPS, LOOK_COMPONENTS, MEASURED
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE
 from veilmesh_ml.surrogate.frame import BROWS, EYES, Frame
-from veilmesh_ml.surrogate.geometry import MIRRORED, TEXTURE_PX, Plane, Points
+from veilmesh_ml.surrogate.geometry import TEXTURE_PX, Plane
+from veilmesh_ml.surrogate.points import MIRRORED, Points
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.train.faces import TrainingFaces
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.surrogate.frame import Frame
-from veilmesh_ml.surrogate.geometry import with_forehead
+from veilmesh_ml.surrogate.points import with_forehead
 
 NO_LABEL = -1
 

@@ -22,7 +22,7 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage, read_image
 from veilmesh_ml.surrogate.attributes import GROUPS
 from veilmesh_ml.surrogate.frame import Frame, mean_frame
-from veilmesh_ml.surrogate.geometry import with_forehead
+from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.train.faces import NO_LABEL, TrainingFaces
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})

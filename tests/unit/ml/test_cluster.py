@@ -14,13 +14,8 @@ from veilmesh_ml.errors import ModelError, ParameterError
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE, decode_bank, encode_bank
 from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
-from veilmesh_ml.surrogate.geometry import (
-    ALIGNMENT_WEIGHTS,
-    MIRRORED,
-    fit_similarity,
-    piecewise_affine,
-    with_forehead,
-)
+from veilmesh_ml.surrogate.geometry import piecewise_affine
+from veilmesh_ml.surrogate.points import ALIGNMENT_WEIGHTS, MIRRORED, fit_similarity, with_forehead
 from veilmesh_ml.surrogate.samples import middle, sampled
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.weights import read_weights, shipped_bank
