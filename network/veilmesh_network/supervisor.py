@@ -73,28 +73,23 @@ class LedgerProcess:
             progress: is told what it reports on the way.
             patience_s: how long it may say nothing.
 
+        The process is gone whenever this raises, also when it raises KeyboardInterrupt.
+
         Raises:
-            AddressInUseError, BinariesError, BringUpError, CredentialsError, StorageError: it says so; it is
-                gone then.
-            LedgerNotReadyError: it ended, or took too long; it is gone then.
+            AddressInUseError, BinariesError, BringUpError, CredentialsError, StorageError: it says so.
+            LedgerNotReadyError: it ended, or took too long.
         """
         reader, writer = os.pipe()
         try:
             pid = self._spawn(module, arguments, writer)
         finally:
             os.close(writer)
-        with os.fdopen(reader, "rb", buffering=0) as reports:
-            for report in _reports(reports, patience_s):
-                if "progress" in report:
-                    progress(report["progress"])
-                elif "error" in report:
-                    _end(pid)
-                    kind = _KINDS.get(report.get("kind", ""), LedgerNotReadyError)
-                    raise kind(report["error"])
-                else:
-                    return pid, report
-        _end(pid)
-        raise LedgerNotReadyError(f"the ledger process did not start: see {self._log}")
+        try:
+            with os.fdopen(reader, "rb", buffering=0) as reports:
+                return pid, self._ready(_reports(reports, patience_s), progress)
+        except BaseException:
+            _end(pid)
+            raise
 
     def stop(self) -> bool:
         """End the process gently, after a while firmly; return whether there was one."""
@@ -111,6 +106,18 @@ class LedgerProcess:
     @property
     def _log(self) -> Path:
         return self.folder / "ledger.log"
+
+    def _ready(self, reports: Iterator[dict[str, Any]], progress: Callable[[str], None]) -> Mapping[str, Any]:
+        """Return the report that the process is ready; raises as `start`."""
+        for report in reports:
+            if "progress" in report:
+                progress(report["progress"])
+            elif "error" in report:
+                kind = _KINDS.get(report.get("kind", ""), LedgerNotReadyError)
+                raise kind(report["error"])
+            else:
+                return report
+        raise LedgerNotReadyError(f"the ledger process did not start: see {self._log}")
 
     def _spawn(self, module: str, arguments: Sequence[str], report: int) -> int:
         about = ["-m", module, "--dir", str(self.folder.resolve()), *arguments]

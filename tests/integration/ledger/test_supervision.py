@@ -6,10 +6,12 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_fabric import EvaluateError, connect
+from veilmesh_network import supervisor
 from veilmesh_network.errors import AddressInUseError, NetworkError, StorageError
 from veilmesh_network.network import BANNER, NetworkStatus, down, status, up
 from veilmesh_network.supervisor import LedgerProcess
@@ -77,6 +79,25 @@ def test_a_port_that_is_taken(folder: Path) -> None:
         with pytest.raises(AddressInUseError, match=f"127.0.0.1:{port}"):
             up(folder, members=1, port=port)
     assert not status(folder).running
+
+
+def test_an_interrupted_start_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawned: list[int] = []
+    spawn = os.posix_spawn
+
+    def noted(*arguments: Any, **options: Any) -> int:
+        spawned.append(spawn(*arguments, **options))
+        return spawned[-1]
+
+    def interrupted(*_: object) -> Iterator[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "posix_spawn", noted)
+    monkeypatch.setattr(supervisor, "_reports", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        up(folder, members=1, port=0)
+    (pid,) = spawned
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_ledger_of_another_channel(folder: Path, tmp_path: Path) -> None:
