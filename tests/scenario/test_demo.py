@@ -5,7 +5,9 @@ import json
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ pytest.importorskip("dlib")
 
 from veilmesh_ml import load_engine, read_image
 from veilmesh_network import network as networks
+from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.home import SEALING_SECRET, Home, read_passphrase
 from veilmesh_node.vault import Database, open_key_file
 from veilmesh_node.vault.secret_store import SecretStore
@@ -59,12 +62,28 @@ def test_every_claim_of_the_story_holds(run: Run) -> None:
 
 def test_nothing_is_left_running(run: Run) -> None:
     assert not networks.status(run.folder / "network").running
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue  # ended meanwhile
-        assert str(run.folder).encode() not in command
+    assert not _commands_about(run.folder)
+
+
+def test_sigterm_leaves_nothing_running_either(tmp_path: Path) -> None:
+    """It comes when the ledger is up and the first node has been started."""
+    folder = tmp_path / "kept"
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "veilmesh_node", "demo", "--keep", folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "org1.log").exists() and demo.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert networks.status(folder / "network").running
+    demo.terminate()
+    _, said = demo.communicate(timeout=60)
+    assert said.endswith("interrupted\n")
+    assert demo.returncode == ExitCode.INTERRUPTED
+    assert not networks.status(folder / "network").running
+    assert not _commands_about(folder)
 
 
 def test_no_log_holds_features_keys_or_salts(run: Run) -> None:
@@ -109,6 +128,15 @@ def test_real_people(photos: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert figures["mated"] == {"decided": 6, "match": 6, "no_match": 0, "not_acquired": 0}
     assert figures["non_mated"] == {"decided": 2, "match": 0, "no_match": 2, "not_acquired": 0}
+
+
+def _commands_about(folder: Path) -> list[str]:
+    """Return the command lines of running processes that name a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [command for command in found if str(folder) in command]
 
 
 def _secrets(folder: Path) -> Iterator[tuple[str, str]]:

@@ -31,11 +31,12 @@ def ledger(
     from veilmesh_network.bench import bench_ledger
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.interruption import sigterm_interrupts
 
     require_fabric(orderers, fabric=fabric)
     if fabric:
         orderers = orderers or Orderers.RAFT
-    with output.step("measuring"):
+    with sigterm_interrupts(), output.step("measuring"):
         result = asyncio.run(bench_ledger(progress=output.note, orderers=orderers))
     document = {**asdict(result), "receipts_per_s": result.receipts_per_s}
     output.show(document, lambda: _show_ledger(result), as_json=as_json)
@@ -49,9 +50,10 @@ def audit(as_json: JsonOption = False) -> None:
     from veilmesh_network.bench import Operation, Stage, bench_ledger
 
     from veilmesh_node.cli import auditing, output
+    from veilmesh_node.cli.interruption import sigterm_interrupts
 
     chain: list[bytes] = []
-    with output.step("making a chain"):
+    with sigterm_interrupts(), output.step("making a chain"):
         asyncio.run(
             bench_ledger(
                 [Stage(Operation.ANCHOR, 100, LONG_CHAIN_TRANSACTIONS)],

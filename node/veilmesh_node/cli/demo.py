@@ -29,6 +29,7 @@ def demo(
     import tempfile
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.interruption import sigterm_interrupts
     from veilmesh_node.demo.consortium import Consortium
     from veilmesh_node.demo.pictures import people_of, portrait
     from veilmesh_node.demo.report import Line, Report
@@ -43,7 +44,7 @@ def demo(
     require_fabric(orderers, fabric=fabric)
     if keep is not None and keep.exists():
         raise typer.BadParameter(f"{keep} exists already; name a new folder", param_hint="--keep")
-    with tempfile.TemporaryDirectory(prefix="veilmesh-demo-") as temporary:
+    with sigterm_interrupts(), tempfile.TemporaryDirectory(prefix="veilmesh-demo-") as temporary:
         kind = ("--fabric", "--orderers", orderers or Orderers.RAFT) if fabric else ()
         consortium = Consortium(keep.resolve() if keep else Path(temporary), kind)
         consortium.folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     NO_MATCH = 4
     UNAVAILABLE = 5
     INTEGRITY = 6
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
     @property
     def meaning(self) -> str:
@@ -25,4 +26,5 @@ _MEANINGS = {
     ExitCode.NO_MATCH: "compared, and no match",
     ExitCode.UNAVAILABLE: "ledger, node or network is out of reach; try again",
     ExitCode.INTEGRITY: "a block, receipt or stored content is not what it claims to be",
+    ExitCode.INTERRUPTED: "ended by Ctrl-C before it was done",
 }

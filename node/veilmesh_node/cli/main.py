@@ -77,10 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # What it returns is the code of a `typer.Exit`, or None.
+        # What it returns is the code of a `typer.Exit`, which a KeyboardInterrupt has become, too, or None.
         leaving = app(words, prog_name="veilmesh", standalone_mode=False)
     except Exception as err:
         from veilmesh_node.cli.failures import report
 
         raise SystemExit(report(err, as_json="--json" in words)) from err
+    if leaving == ExitCode.INTERRUPTED:
+        sys.stderr.write("interrupted\n")
     raise SystemExit(leaving or ExitCode.OK)

@@ -39,7 +39,11 @@ class CommandFailedError(RuntimeError):
 
 
 def run(*words: str | int | Path, as_json: bool = True) -> Answer:
-    """Run `veilmesh WORDS... --json`; a few commands have no result, and so no `--json`."""
+    """Run `veilmesh WORDS... --json`; a few commands have no result, and so no `--json`.
+
+    Raises:
+        KeyboardInterrupt: the command was interrupted, which is meant for the whole demo.
+    """
     from veilmesh_node.cli.main import main
 
     arguments = [str(word) for word in words]
@@ -50,6 +54,8 @@ def run(*words: str | int | Path, as_json: bool = True) -> Answer:
             main([*arguments, "--json"] if as_json else arguments)
         except SystemExit as leaving:
             exit_code = ExitCode(int(leaving.code or 0))
+            if exit_code is ExitCode.INTERRUPTED:
+                raise KeyboardInterrupt from leaving
     text = stdout.getvalue()
     document = json.loads(text) if text and as_json else None
     return Answer("veilmesh " + " ".join(arguments), exit_code, document, stderr.getvalue())

@@ -68,4 +68,4 @@ def test_no_home_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_every_exit_code_has_a_meaning() -> None:
     assert all(code.meaning for code in ExitCode)
     assert len({code.meaning for code in ExitCode}) == len(ExitCode)
-    assert [int(code) for code in ExitCode] == list(range(7))
+    assert [int(code) for code in ExitCode] == [*range(7), 130]
