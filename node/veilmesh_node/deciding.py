@@ -114,7 +114,7 @@ class Deciding:
     async def _open_authentication(self, submitted: SubmittedProbe) -> Authentication:
         """Return the authentication that lets this peer ask this node, now."""
         try:
-            authentication = await self._env.ledger.authentication(submitted.authentication_id)
+            authentication = await self._find(submitted.authentication_id)
             relying = await self._env.ledger.node(authentication.relying_node_id)
         except Refusal as refusal:
             if refusal.code not in {RefusalCode.NOT_FOUND, RefusalCode.MALFORMED}:
@@ -131,6 +131,22 @@ class Deciding:
         if self._env.clock.now_s() >= authentication.expires_at_s:
             raise NoOpenAuthenticationError("the authentication is expired")
         return authentication
+
+    async def _find(self, authentication_id: str) -> Authentication:
+        """Return the authentication. The probe may be faster than the block, so that is waited for.
+
+        An authentication's id is that of the transaction that opened it.
+
+        Raises:
+            Refusal: NOT_FOUND, MALFORMED.
+        """
+        ledger = self._env.ledger
+        try:
+            return await ledger.authentication(authentication_id)
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.NOT_FOUND or not await ledger.caught_up(authentication_id):
+                raise
+        return await ledger.authentication(authentication_id)
 
     def _claim(self, authentication_id: str) -> Operation:
         try:

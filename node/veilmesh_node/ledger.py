@@ -47,6 +47,7 @@ IN_DOUBT_WITHIN_S = 5.0  # longer than any ordering delay we know; a transaction
 # How long is waited for a commit each time the transaction was sent: an orderer that fails takes with it what
 # it had not passed on, so what is not seen is sent again as it was, at last after 30 s in all.
 COMMIT_WITHIN_S = (IN_DOUBT_WITHIN_S, 10.0, 15.0)
+BEHIND_WITHIN_S = 5.0  # for a peer to take a block that another one has; who asks for nonsense waits as long
 
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 
@@ -93,6 +94,9 @@ class GatewayLedger:
 
     async def unsealing(self, unsealing_id: str) -> Unsealing:
         return await self._evaluate("release:GetUnsealing", UnsealingId(unsealing_id=unsealing_id), Unsealing)
+
+    async def caught_up(self, tx_id: str) -> bool:
+        return await self._status(tx_id, BEHIND_WITHIN_S) is not None
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         transaction = await _translated(self._contract.endorse(change.function, request.to_bytes()))

@@ -87,6 +87,14 @@ class Ledger(Protocol):
 
     async def unsealing(self, unsealing_id: str) -> Unsealing: ...
 
+    async def caught_up(self, tx_id: str) -> bool:
+        """Wait, not for long, until this node's peer has a transaction of another's; return whether it has.
+
+        Peers take a block at different times. What is read after this is at least as new as that
+        transaction, which need not be VALID.
+        """
+        ...
+
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         """Have a change simulated and endorsed. Nothing is sent yet, so its id can be written down first."""
         ...

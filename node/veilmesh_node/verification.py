@@ -27,6 +27,7 @@ from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_chaincode.records.registry import Node
 
 from veilmesh_node.domain.commitment import commit_probe, new_salt
+from veilmesh_node.domain.ids import is_tx_id
 from veilmesh_node.domain.secret import Features, Secret
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import (
@@ -177,7 +178,7 @@ class Verification:
         except PeerError as err:
             # The answer may have been lost after the decision, so the ledger is asked all the same.
             failure = err
-        authentication = await env.ledger.authentication(authentication.authentication_id)
+        authentication = await self._outcome_of(authentication, conclusion_tx_id)
         if authentication.status is not AuthenticationStatus.CONCLUDED:
             raise failure
         return env.journal.record(operation, _done(authentication, conclusion_tx_id))
@@ -206,6 +207,15 @@ class Verification:
             suite=SUITE,
             sealed_probe=sealed,
         )
+
+    async def _outcome_of(self, opened: Authentication, conclusion_tx_id: str) -> Authentication:
+        """Return the authentication as it is now. The answer may be faster than the block it speaks of."""
+        ledger = self._env.ledger
+        authentication = await ledger.authentication(opened.authentication_id)
+        waits = authentication.status is AuthenticationStatus.OPEN and is_tx_id(conclusion_tx_id)
+        if waits and await ledger.caught_up(conclusion_tx_id):
+            return await ledger.authentication(opened.authentication_id)
+        return authentication
 
     async def _find(self, operation: Operation) -> Authentication | None:
         """Return the operation's authentication; None where it was never opened, or expired unused."""

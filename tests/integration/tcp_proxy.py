@@ -17,6 +17,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0  # that were ever taken
+        self.connected = asyncio.Event()  # there was one
 
     @property
     def address(self) -> str:
@@ -49,6 +50,7 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
+        self.connected.set()
         writers = [writer]
         try:
             await self._flows.wait()

@@ -11,6 +11,7 @@ persons about 0.8. `b"nobody"` shows no face, `b"ada/3+bob/1"` two.
 
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256, shake_128
@@ -136,6 +137,7 @@ class MemoryPort:
 
     def __init__(self, ledger: MemoryLedger, creator: Creator, now_s: Callable[[], int]) -> None:
         self._ledger = ledger
+        self._peer = ledger  # as far as the blocks have come that this port's own peer has
         self._creator = creator
         self._now_s = now_s
         self._endorsed: dict[str, Transaction] = {}
@@ -169,6 +171,16 @@ class MemoryPort:
 
     async def unsealing(self, unsealing_id: str) -> Unsealing:
         return await self._evaluate("release:GetUnsealing", UnsealingId(unsealing_id=unsealing_id), Unsealing)
+
+    async def caught_up(self, tx_id: str) -> bool:
+        self._require_up()
+        if tx_id in self._ledger.tx_ids:
+            self._peer = self._ledger
+        return tx_id in self._peer.tx_ids
+
+    def fall_behind(self) -> None:
+        """Let this port's peer get no more blocks until one of them is waited for."""
+        self._peer = deepcopy(self._ledger)
 
     async def endorse(self, change: Change[Request], request: Request) -> EndorsedTransaction:
         if self.endorsing_fails is not None:
@@ -206,7 +218,9 @@ class MemoryPort:
 
     async def _simulate(self, function: str, request: Document | None) -> Transaction:
         self._require_up()
-        transaction = await self._ledger.simulate(self._creator, function, request, now_s=self._now_s())
+        transaction = await self._peer.simulate(
+            self._creator, function, request, now_s=self._now_s(), tx_id=self._ledger.next_tx_id()
+        )
         if transaction.response.status >= 400:
             refusal = Refusal.from_message(transaction.response.message)
             assert refusal is not None
@@ -256,6 +270,7 @@ class MemoryChannel:
     certificate_sha256: str
     down: bool = False  # the other node is not reached
     lose_answers: bool = False  # it is reached, but not heard
+    on_seen: Callable[[], None] = lambda: None
     seen: list[SubmittedProbe] = field(default_factory=list)
 
     async def submit_probe(
@@ -265,6 +280,7 @@ class MemoryChannel:
             raise PeerUnavailableError(f"node {node.node_id} does not answer")
         probe = SubmittedProbe(authentication_id, suite, sealed_probe, self.certificate_sha256)
         self.seen.append(probe)
+        self.on_seen()
         decided = await self.nodes[node.node_id].node.deciding.decide(probe)
         if self.lose_answers:
             raise PeerUnavailableError(f"node {node.node_id} does not answer")

@@ -479,6 +479,34 @@ async def test_no_authentication_no_answer(org1: MemoryNode, org2: MemoryNode, r
         await org1.node.deciding.decide(replace(probe, authentication_id="0" * 64))
 
 
+async def test_a_probe_that_is_faster_than_its_block(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    """The owner's peer has not the block yet in which the authentication was opened."""
+    org1.ledger.fall_behind()
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    with pytest.raises(Refusal):
+        await org1.ledger.authentication(probe.authentication_id)
+    assert (await org1.node.deciding.decide(probe)).outcome is Outcome.MATCH
+
+
+async def test_a_peer_that_is_behind_does_not_make_an_authentication(
+    org1: MemoryNode, org2: MemoryNode, reference: Reference
+) -> None:
+    probe = sealed(org2, org1, *await open_probe(org2, reference))
+    org1.ledger.fall_behind()
+    with pytest.raises(NoOpenAuthenticationError, match="no such authentication"):
+        await org1.node.deciding.decide(replace(probe, authentication_id="0" * 64))
+
+
+async def test_an_answer_that_is_faster_than_its_block(org2: MemoryNode, reference: Reference) -> None:
+    """The relying node's peer has not the block yet in which the authentication was concluded."""
+    org2.channel.on_seen = org2.ledger.fall_behind
+    verified = await org2.node.verification.verify(verify_request(photo("ada"), reference.reference_id))
+    assert verified.outcome is Outcome.MATCH
+    assert verified.authentication.status is AuthenticationStatus.CONCLUDED
+
+
 async def test_an_expired_authentication_is_not_answered(
     consortium: MemoryConsortium, org1: MemoryNode, org2: MemoryNode, reference: Reference
 ) -> None:
