@@ -46,7 +46,8 @@ _ADVICE = {
     Cause.CLOCK_SKEW: "set this machine's clock, or the peer's",
     Cause.UNKNOWN_ISSUER: (
         "none of the channel's authorities of this MSP has issued the certificate: do `msp_id` and the MSP "
-        "folder belong to the same organisation, and is it one of the channel's?"
+        "folder belong to the same organisation, and is it one of the channel's? (Fabric 2.5 says so "
+        "of an expired certificate, too.)"
     ),
     Cause.TURNED_AWAY: ("is the certificate still valid, not revoked, and of a role that may do this?"),
     Cause.TOO_LARGE: "send less at once; the network's limit is set by its operators",

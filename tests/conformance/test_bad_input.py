@@ -21,7 +21,7 @@ from veilmesh_fabric import SystemClock
 from veilmesh_network import network as networks
 from veilmesh_network.certificates import CertificateAuthority, NodeRole, Validity
 from veilmesh_network.errors import BringUpError, LedgerNotReadyError
-from veilmesh_network.fabric.binaries import BIN_VARIABLE
+from veilmesh_network.fabric.binaries import BIN_VARIABLE, find_binaries
 from veilmesh_network.fabric.definition import Definition, approve
 from veilmesh_network.fabric.deployment import approve_for, until_usable
 from veilmesh_network.fabric.membership import Member, members_of
@@ -99,17 +99,28 @@ FOUNDED = 4  # blocks: the channel's first, the approval, the definition, the fo
     [
         (("v2.2.15", "v2.2.15"), "is Fabric v2.2.15, which is not supported: take `peer` and `orderer` of"),
         (("v3.1.5", "v2.5.12"), "orderer is v2.5.12: they must be of one release"),
-        (("v2.5.12", "v2.5.12"), "the network was made for Fabric 3, and"),
     ],
 )
 def test_binaries_of_the_wrong_version(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: tuple[str, str], said: str
 ) -> None:
-    for name, version in zip(("peer", "orderer"), versions, strict=True):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho 'Version: {version}'\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv(BIN_VARIABLE, str(tmp_path))
+    _put_in_place_of_binaries(tmp_path, monkeypatch, *versions)
     assert said in refused(folder)
+
+
+def test_binaries_too_old_for_the_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Network.create(tmp_path / "network", members=1, orderers=Orderers.RAFT, port=free_first_port())
+    _put_in_place_of_binaries(tmp_path, monkeypatch, "v2.5.12", "v2.5.12")
+    assert "the network was made for Fabric 3, and" in refused(made.folder)
+
+
+def _put_in_place_of_binaries(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, peer_version: str, orderer_version: str
+) -> None:
+    for name, version in (("peer", peer_version), ("orderer", orderer_version)):
+        (folder / name).write_text(f"#!/bin/sh\necho 'Version: {version}'\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv(BIN_VARIABLE, str(folder))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +205,13 @@ def test_an_orderer_that_lost_its_blocks_orders_no_second_chain(folder: Path) ->
 
 def test_half_started_and_killed_it_goes_on(tmp_path: Path) -> None:
     require_binaries()
-    network = Network.create(tmp_path / "network", members=1, orderers=Orderers.RAFT, port=free_first_port())
+    network = Network.create(
+        tmp_path / "network",
+        members=1,
+        orderers=Orderers.RAFT,
+        port=free_first_port(),
+        channel_capability=find_binaries().release.channel_capability,
+    )
     process = LedgerProcess(network.folder)
 
     def killed_when_installed(step: str) -> None:

@@ -4,8 +4,11 @@ One difference remains: configtxgen wants every organisation to have `Writers`, 
 its settings they get one that nobody satisfies, for an auditing organisation has no peers.
 """
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import pytest
 from fabric_protos.common import common_pb2, configtx_pb2, policies_pb2
 from fabric_protos.msp import msp_config_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
-from veilmesh_network.fabric.binaries import find_binaries
+from veilmesh_network.errors import NetworkError
+from veilmesh_network.fabric.binaries import Release, find_binaries
 from veilmesh_network.fabric.plan import Orderers
 from veilmesh_network.network import Network, tls_of
 from veilmesh_network.organisation import Organisation
@@ -24,10 +28,22 @@ from tests.fabric_network import require_binaries
 @pytest.mark.parametrize("orderers", Orderers)
 def test_equals_configtxgen(orderers: Orderers, tmp_path: Path) -> None:
     require_binaries()
-    configtxgen = find_binaries().peer.with_name("configtxgen")
-    if not configtxgen.exists():
-        pytest.skip(f"needs configtxgen of the same release, in {configtxgen.parent}")
-    network = Network.create(tmp_path / "network", orderers=orderers, port=7050)
+    binaries = find_binaries()
+    configtxgen = shutil.which("configtxgen", path=f"{binaries.peer.parent}{os.pathsep}{os.environ['PATH']}")
+    if configtxgen is None:
+        pytest.skip(f"needs configtxgen, in {binaries.peer.parent} or on PATH")
+    create = partial(
+        Network.create,
+        tmp_path / "network",
+        orderers=orderers,
+        port=7050,
+        channel_capability=binaries.release.channel_capability,
+    )
+    if orderers is Orderers.BFT and binaries.release is Release.V2_5:
+        with pytest.raises(NetworkError, match="SmartBFT orderers need Fabric 3"):
+            create()
+        return
+    network = create()
     (tmp_path / "configtx.yaml").write_text("\n".join(_configtx(network)))
     block = tmp_path / "other.block"
     made = subprocess.run(

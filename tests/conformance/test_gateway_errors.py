@@ -36,6 +36,7 @@ from veilmesh_network.network import Network
 from veilmesh_node.errors import LedgerRejectedError, LedgerUnavailableError
 from veilmesh_node.ledger import failure_in, refusal_in
 
+from tests.conformance.releases import release_of, told
 from tests.fabric_network import FabricNetwork, found_consortium, running_network
 
 ONCE = RetryPolicy(attempts=1, conflict_attempts=1)
@@ -94,6 +95,7 @@ async def test_a_stranger_is_told_why(
     network: FabricNetwork, stranger: Callable[[Network], SigningIdentity], cause: Cause
 ) -> None:
     identity = stranger(network.network)
+    expected = told(cause, release_of(network.network))
     async with network.contract("Org1MSP", identity, retry=ONCE) as contract:
         for call, kind in (
             (contract.evaluate("policy:Current"), EvaluateError),
@@ -102,9 +104,9 @@ async def test_a_stranger_is_told_why(
             with pytest.raises(kind) as caught:
                 await call
             assert isinstance(caught.value, GatewayError)
-            assert caught.value.cause is cause
+            assert caught.value.cause is expected
             assert isinstance(failure := failure_in(caught.value), LedgerRejectedError)
-            assert cause.advice in str(failure)
+            assert expected.advice in str(failure)
         with pytest.raises(CommitStatusError) as unanswered:
             await contract.commit_status("00")
         assert (unanswered.value.cause, unanswered.value.code.name) == (

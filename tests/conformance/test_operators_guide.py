@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from veilmesh_chaincode.records.registry import FoundConsortium
 from veilmesh_fabric import Gateway, RetryPolicy, SigningIdentity, connect
-from veilmesh_network.fabric.binaries import BIN_VARIABLE, find_binaries
+from veilmesh_network.fabric.binaries import BIN_VARIABLE, Release, find_binaries
 from veilmesh_network.fabric.configuration import Program, orderer_program, peer_program
 from veilmesh_network.fabric.plan import Orderers, PortPlan
 from veilmesh_network.loopback import HOST
@@ -42,7 +42,13 @@ def network(tmp_path: Path) -> Network:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=_path()) is None]
     if missing:
         pytest.skip(f"the operator's guide also needs {', '.join(missing)} of Fabric's release archive")
-    return Network.create(tmp_path / "network", members=2, port=free_first_port(), orderers=Orderers.RAFT)
+    return Network.create(
+        tmp_path / "network",
+        members=2,
+        port=free_first_port(),
+        orderers=Orderers.RAFT,
+        channel_capability=find_binaries().release.channel_capability,
+    )
 
 
 async def test_the_guide_as_it_stands(network: Network, tmp_path: Path) -> None:
@@ -152,6 +158,9 @@ def _script() -> str:
     """Return the guide's commands; the chaincode services that it starts are left running, told by pid."""
     boxes = re.findall(r"^```(bash|yaml)\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
     (configtx,) = [text for kind, text in boxes if kind == "yaml" and text.startswith("# configtx.yaml")]
+    if find_binaries().release is Release.V2_5:
+        configtx, changed = re.subn(r"\{V3_0: true\}(?= +# V2_0 on Fabric 2\.5)", "{V2_0: true}", configtx)
+        assert changed == 1
     commands = [text for kind, text in boxes if kind == "bash"]
     assert len(commands) > 5
     return "\n".join(

@@ -21,7 +21,10 @@ from veilmesh_fabric.committed_transaction import TxValidationCode
 from veilmesh_fabric.ordering import broadcast
 from veilmesh_fabric.proposal import transaction_id
 from veilmesh_fabric.signing import CURVE_ORDERS
+from veilmesh_network.fabric.binaries import Release
+from veilmesh_network.network import Network
 
+from tests.conformance.releases import release_of
 from tests.integration.ledger.ledger import CHANNEL, Ledger
 
 
@@ -320,6 +323,12 @@ def _without_header(_: Opened) -> Any:
     return common_pb2.Envelope(payload=payload.SerializeToString(), signature=b"x")
 
 
+_WORDS_OF_2_5: dict[Callable[[Opened], Any], str] = {
+    _of_another_channel: "channel creation request not allowed",
+    _outdated: "message is of type that cannot be processed directly",
+}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
@@ -335,8 +344,10 @@ def _without_header(_: Opened) -> Any:
     ],
 )
 async def test_what_is_not_ordered(
-    ledger: Ledger, fresh: str, change: Callable[[Opened], Any], status: str, words: str
+    ledger: Ledger, network: Network, fresh: str, *, change: Callable[[Opened], Any], status: str, words: str
 ) -> None:
+    if release_of(network) is Release.V2_5:
+        words = _WORDS_OF_2_5.get(change, words)
     height = await ledger.height()
     opened = Opened.of(ledger, await ledger.contract().endorse("put", fresh, "value"))
     with pytest.raises(BroadcastError) as refused:
