@@ -13,6 +13,7 @@ from veilmesh_node.cli.exit import ExitCode
 
 if TYPE_CHECKING:
     from veilmesh_chaincode.records.refusals import Refusal
+    from veilmesh_fabric import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,18 @@ _AWAY = (
     "`veilmesh network status` tells of one on this machine"
 )
 
-_IN_DOUBT = "the change may be committed yet: look whether it is before you repeat it"
+_IN_DOUBT = (
+    "the change may be committed yet: look whether it is before you repeat it, and whether the orderers "
+    "answer (`veilmesh network status` tells of those on this machine)"
+)
 
 
 def _ledger(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import Refusal
     from veilmesh_fabric import (
         BlockFilesError,
-        Cause,
         CheckpointError,
         CommitError,
-        CommitStatusError,
         DeliverError,
         FabricError,
         GatewayError,
@@ -113,14 +115,7 @@ def _ledger(err: Exception) -> Failure | None:
     if isinstance(err, Refusal):
         return _refusal(err)
     if isinstance(err, GatewayError):
-        away = err.cause is Cause.AWAY
-        in_doubt = away and isinstance(err, CommitStatusError)
-        return Failure(
-            ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
-            f"LEDGER_{err.code.name}",
-            f"the ledger {'does not answer' if away else 'answered'}: {err}",
-            _IN_DOUBT if in_doubt else _AWAY if away else err.cause.advice,
-        )
+        return _gateway(err)
     if isinstance(err, DeliverError):
         refused = err.status in {"FORBIDDEN", "NOT_FOUND", "PERMISSION_DENIED"}
         exit_code = ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE
@@ -131,6 +126,21 @@ def _ledger(err: Exception) -> Failure | None:
     if isinstance(err, CommitError):
         return Failure(ExitCode.FAILED, err.code_name, str(err), "the ledger is as it was; try again")
     return Failure(ExitCode.USAGE, "IDENTITY", str(err)) if isinstance(err, FabricError) else None
+
+
+def _gateway(err: "GatewayError") -> Failure:
+    from veilmesh_fabric import Cause, CommitStatusError
+
+    code, away = f"LEDGER_{err.code.name}", err.cause is Cause.AWAY
+    if away and isinstance(err, CommitStatusError):
+        message = f"the change was sent, and is in no block yet as far as gateways say: {err}"
+        return Failure(ExitCode.UNAVAILABLE, code, message, _IN_DOUBT)
+    return Failure(
+        ExitCode.UNAVAILABLE if err.cause.may_pass else ExitCode.REFUSED,
+        code,
+        f"the ledger {'does not answer' if away else 'answered'}: {err}",
+        _AWAY if away else err.cause.advice,
+    )
 
 
 def _channel(err: Exception) -> Failure | None:

@@ -8,11 +8,15 @@ from typing import TypeVar
 
 from veilmesh_chaincode.records.base import Document
 from veilmesh_chaincode.records.pages import Page, PageRequest
-from veilmesh_fabric import Contract, Gateway, GatewayError, Gateways, SigningIdentity, TlsClient
+from veilmesh_fabric import Contract, Deadlines, Gateway, GatewayError, Gateways, SigningIdentity, TlsClient
 
 from veilmesh_node.cli.client_home import ClientHome
 from veilmesh_node.gateways import parsed
 from veilmesh_node.ledger import refusal_in
+
+# With a submission's 5 s it makes half a minute, in which SmartBFT has found another leader (22 s measured):
+# who sits and waits is told then that the change is in doubt.
+COMMIT_WITHIN_S = 25.0
 
 Answer = TypeVar("Answer", bound=Document)
 Entry = TypeVar("Entry", bound=Document)
@@ -65,7 +69,7 @@ async def gateway(home: ClientHome) -> AsyncIterator[Gateway]:
     identity = SigningIdentity.in_msp_folder(home.msp, home.msp_id)
     tls = TlsClient.in_files(home.gateway_tls_roots, home.gateway_tls_certificate, home.gateway_tls_key)
     async with Gateways.dial(parsed(home.gateways), tls) as gateways:
-        yield Gateway(gateways, identity)
+        yield Gateway(gateways, identity, deadlines=Deadlines(commit_status_s=COMMIT_WITHIN_S))
 
 
 Result = TypeVar("Result")

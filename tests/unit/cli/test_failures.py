@@ -117,7 +117,10 @@ def test_a_change_whose_fate_is_not_known_is_not_to_be_repeated_blindly() -> Non
     failure = describe(CommitStatusError("Deadline Exceeded", transaction_id="ab", code=code))
     assert failure is not None
     assert failure.exit_code is ExitCode.UNAVAILABLE
+    assert failure.message.startswith("the change was sent")
+    assert "transaction ab" in failure.message
     assert "may be committed yet" in failure.hint
+    assert "orderers" in failure.hint
 
 
 def test_reasons_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
