@@ -3,7 +3,6 @@
 ShimError
 ├── SettingsError       the service cannot start as it is configured
 ├── PeerRefusedError    the peer answered a request with ERROR: it could not, or the contract may not
-├── MisuseError         the contract asked for what no transaction may do
 ├── OversizedError      a message that no peer would take
 └── StreamEndedError    the peer's stream is over, and with it the transaction
 
@@ -21,10 +20,6 @@ class SettingsError(ShimError):
 
 class PeerRefusedError(ShimError):
     """The peer answered ERROR. Its words are for the log: they may hold keys and paths."""
-
-
-class MisuseError(ShimError):
-    """The contract asked for what no transaction may do."""
 
 
 class OversizedError(ShimError):

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from veilmesh_chaincode.creator import creator_of
-from veilmesh_chaincode.key_endorsement import all_of_peers
+from veilmesh_chaincode.pending_writes import PendingWrites
 from veilmesh_chaincode.shim import ledger
-from veilmesh_chaincode.shim.errors import MisuseError
 from veilmesh_chaincode.shim.ledger import PeerLedger
 from veilmesh_chaincode.shim.proposal import OpenedProposal
 from veilmesh_chaincode.stub import Creator, StatePage, StateVersion
@@ -21,9 +20,7 @@ class TransactionStub:
         self._proposal = proposal
         self._peer = peer
         self._creator = creator_of(proposal.creator)
-        self._writes: dict[str, bytes | None] = {}
-        self._endorsers: dict[str, bytes] = {}
-        self._paged = False
+        self._pending = PendingWrites()
         self.event: tuple[str, bytes] | None = None
 
     @property
@@ -58,21 +55,13 @@ class TransactionStub:
         return await self._peer.private_data_hash(collection, key)
 
     async def put_state(self, key: str, value: bytes) -> None:
-        if not value:
-            raise MisuseError(f"value of {key!r} is empty: Fabric would take it for a deletion")
-        self._require_writable(key)
-        self._writes[key] = value
+        self._pending.put(key, value)
 
     async def delete_state(self, key: str) -> None:
-        self._require_writable(key)
-        self._writes[key] = None
+        self._pending.delete(key)
 
     async def get_range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
-        if self._writes or self._endorsers:
-            raise MisuseError("a paginated range belongs to queries; this transaction has written already")
-        if limit < 1:
-            raise MisuseError(f"limit is {limit}, it must be at least 1")
-        self._paged = True
+        self._pending.begin_page(limit)
         return await self._peer.page(start, end, limit=limit, bookmark=bookmark)
 
     def iterate_range(
@@ -88,27 +77,20 @@ class TransactionStub:
         return await self._peer.history(key)
 
     async def set_endorsers(self, key: str, msp_ids: Sequence[str]) -> None:
-        self._require_writable(key)
-        self._endorsers[key] = all_of_peers(msp_ids)
+        self._pending.endorse(key, msp_ids)
 
     def set_event(self, name: str, payload: bytes) -> None:
         self.event = (name, payload)
 
     async def send_writes(self) -> None:
         """Hand the peer all that the contract has written."""
-        if self._writes or self._endorsers:
+        if self._pending:
             await self._peer.write(
                 [
                     *(
                         ledger.delete(key) if value is None else ledger.put(key, value)
-                        for key, value in self._writes.items()
+                        for key, value in self._pending.values.items()
                     ),
-                    *(ledger.endorsed_by(key, policy) for key, policy in self._endorsers.items()),
+                    *(ledger.endorsed_by(key, policy) for key, policy in self._pending.endorsers.items()),
                 ]
             )
-
-    def _require_writable(self, key: str) -> None:
-        if self._paged:
-            raise MisuseError("a paginated range belongs to queries; this transaction may not write")
-        if not key:
-            raise MisuseError("a key must not be empty")

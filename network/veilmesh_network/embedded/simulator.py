@@ -1,9 +1,9 @@
 """Running a contract against a snapshot, and the read-write set that comes of it.
 
 Fabric's rules (`core/ledger/kvledger/txmgmt/txmgr/tx_simulator.go`): a read returns committed state, never
-what the same transaction wrote; the first value of a key read is recorded with its version; a paginated
-range is for queries, so a transaction that read one may not write, and the reverse. The set's bytes follow
-from the calls alone, so that every endorser signs the same.
+what the same transaction wrote; the first value of a key read is recorded with its version; what may be
+written is for `PendingWrites`. The set's bytes follow from the calls alone, so that every endorser signs the
+same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import chaincode_event_pb2
-from veilmesh_chaincode.key_endorsement import all_of_peers
+from veilmesh_chaincode.pending_writes import PendingWrites
 from veilmesh_chaincode.stub import Creator, StatePage, StateVersion
 from veilmesh_fabric.range_digest import range_digest
 from veilmesh_fabric.rwset import VALIDATION_PARAMETER, Read, Version
@@ -22,10 +22,6 @@ from veilmesh_fabric.world_state import StateKey
 from veilmesh_network.embedded.store import Snapshot
 
 _MAX_READS_IN_THE_CLEAR = 50  # `maxDegreeQueryReadsHashing`: of a longer range only a digest is recorded
-
-
-class SimulationError(Exception):
-    """The contract asked for what no transaction may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,7 @@ class Simulation:
         self._invocation = invocation
         self._snapshot = snapshot
         self._reads: dict[str, Version | None] = {}
-        self._writes: dict[str, bytes | None] = {}
-        self._endorsers: dict[str, bytes] = {}
+        self._pending = PendingWrites()
         self._ranges: list[Any] = []  # kvrwset.RangeQueryInfo
         self._event: tuple[str, bytes] | None = None
 
@@ -76,22 +71,13 @@ class Simulation:
         return [await self.get_state(key) for key in keys]
 
     async def put_state(self, key: str, value: bytes) -> None:
-        if not value:
-            raise SimulationError(f"value of {key!r} is empty: Fabric would take it for a deletion")
-        self._require_writable(key)
-        self._writes[key] = value
+        self._pending.put(key, value)
 
     async def delete_state(self, key: str) -> None:
-        self._require_writable(key)
-        self._writes[key] = None
+        self._pending.delete(key)
 
     async def get_range(self, start: str, end: str, *, limit: int, bookmark: str = "") -> StatePage:
-        if self._writes or self._endorsers:
-            raise SimulationError(
-                "a paginated range belongs to queries; this transaction has written already"
-            )
-        if limit < 1:
-            raise SimulationError(f"limit is {limit}, it must be at least 1")
+        self._pending.begin_page(limit)
         first = bookmark or start
         found = list(self._snapshot.page(self._invocation.chaincode, first, end, limit=limit + 1))
         page, rest = found[:limit], found[limit:]
@@ -104,8 +90,7 @@ class Simulation:
         return [StateVersion(entry.tx_id, entry.at_s, entry.value) for entry in entries]
 
     async def set_endorsers(self, key: str, msp_ids: Sequence[str]) -> None:
-        self._require_writable(key)
-        self._endorsers[key] = all_of_peers(msp_ids)
+        self._pending.endorse(key, msp_ids)
 
     def set_event(self, name: str, payload: bytes) -> None:
         self._event = (name, payload)
@@ -123,8 +108,8 @@ class Simulation:
         sets[self._invocation.chaincode] = kv_rwset_pb2.KVRWSet(
             reads=[_read(*read) for read in sorted(self._reads.items())],
             range_queries_info=self._ranges,
-            writes=[_write(*write) for write in sorted(self._writes.items())],
-            metadata_writes=[_endorsement_write(*write) for write in sorted(self._endorsers.items())],
+            writes=[_write(*write) for write in sorted(self._pending.values.items())],
+            metadata_writes=[_endorsement_write(*write) for write in sorted(self._pending.endorsers.items())],
         )
         results = rwset_pb2.TxReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
         for name, reads_and_writes in sorted(sets.items()):
@@ -140,12 +125,6 @@ class Simulation:
             chaincode_id=self._invocation.chaincode, tx_id=self.tx_id, event_name=name, payload=payload
         )
         return bytes(event.SerializeToString())
-
-    def _require_writable(self, key: str) -> None:
-        if self._ranges:
-            raise SimulationError("a paginated range belongs to queries; this transaction may not write")
-        if not key:
-            raise SimulationError("a key must not be empty")
 
 
 def _read(key: str, version: Version | None) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fabric_protos.peer import chaincode_event_pb2
+from veilmesh_chaincode.pending_writes import MisuseError
 from veilmesh_chaincode.stub import Creator
 from veilmesh_fabric.policy import SignaturePolicy
 from veilmesh_fabric.range_digest import RangeDigest
@@ -17,7 +18,7 @@ from veilmesh_fabric.rwset import (
     Version,
     Write,
 )
-from veilmesh_network.embedded.simulator import Invocation, Simulation, SimulationError
+from veilmesh_network.embedded.simulator import Invocation, Simulation
 from veilmesh_network.embedded.store import LedgerStore
 
 from tests.unit.network.ledger_file import NAMESPACE, block
@@ -101,20 +102,20 @@ async def test_a_page_and_a_write_exclude_each_other(store: LedgerStore) -> None
             reading.delete_state("a"),
             reading.set_endorsers("a", ["Org1MSP"]),
         ):
-            with pytest.raises(SimulationError, match="belongs to queries"):
+            with pytest.raises(MisuseError, match="belongs to queries"):
                 await write
         writing = Simulation(_INVOCATION, snapshot)
         await writing.put_state("a", b"1")
-        with pytest.raises(SimulationError, match="belongs to queries"):
+        with pytest.raises(MisuseError, match="belongs to queries"):
             await writing.get_range("k", "l", limit=1)
 
 
 async def test_what_no_ledger_can_hold_is_refused(simulation: Simulation) -> None:
-    with pytest.raises(SimulationError, match="is empty"):
+    with pytest.raises(MisuseError, match="is empty"):
         await simulation.put_state("a", b"")
-    with pytest.raises(SimulationError, match="must not be empty"):
+    with pytest.raises(MisuseError, match="must not be empty"):
         await simulation.put_state("", b"1")
-    with pytest.raises(SimulationError, match="at least 1"):
+    with pytest.raises(MisuseError, match="at least 1"):
         await simulation.get_range("k", "l", limit=0)
 
 

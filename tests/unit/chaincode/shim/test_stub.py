@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fabric_protos.common.policies_pb2 import SignaturePolicyEnvelope
 from fabric_protos.msp.msp_principal_pb2 import MSPRole
-from veilmesh_chaincode.shim.errors import MisuseError
+from veilmesh_chaincode.pending_writes import MisuseError
 from veilmesh_chaincode.shim.stub import TransactionStub
 from veilmesh_chaincode.stub import StatePage, StateVersion
 
