@@ -5,6 +5,7 @@ either, so `verify` reads from those of several organisations at once. `export` 
 so that `verify --blocks` can work offline, on any machine, later.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import HomeOption, JsonOption, ReferenceArgument
+from veilmesh_node.cli.shared_options import with_options
 
 if TYPE_CHECKING:
     from veilmesh_fabric.gateway_address import GatewayAddress
@@ -21,78 +23,78 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Verify the ledger from its blocks alone; read what happened.")
 
 
-_HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", envvar="VEILMESH_HOME", help="The identity that reads a live ledger.", show_default=False
-    ),
-]
-_BlocksOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--blocks",
-        exists=True,
-        file_okay=False,
-        help="A folder of NNNN.block files instead; works offline.",
-    ),
-]
-_AnchorOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--anchor",
-        exists=True,
-        dir_okay=False,
-        help="The first block, from a source you trust; else the home's, or the first one in the folder.",
-    ),
-]
-_PeerOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--peer",
-        metavar="HOST:PORT",
-        help="A peer to compare with the others, once for each; else the home's gateways.",
-        show_default=False,
-    ),
-]
-_TlsRootsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--tls-roots",
-        exists=True,
-        dir_okay=False,
-        help="What vouches for peers of organisations that the first block does not name; else the home's.",
-    ),
-]
-_CheckpointOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        dir_okay=False,
-        help="A file that remembers how far this channel is verified; the next run goes on there.",
-    ),
-]
-_WaitOption = Annotated[
-    float,
-    typer.Option("--wait", min=0.1, help="Seconds that a peer may take for a block, or to catch up."),
-]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be verified, and against what."""
+
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home",
+            envvar="VEILMESH_HOME",
+            help="The identity that reads a live ledger.",
+            show_default=False,
+        ),
+    ] = None
+    blocks: Annotated[
+        Path | None,
+        typer.Option(
+            "--blocks",
+            exists=True,
+            file_okay=False,
+            help="A folder of NNNN.block files instead; works offline.",
+        ),
+    ] = None
+    anchor: Annotated[
+        Path | None,
+        typer.Option(
+            "--anchor",
+            exists=True,
+            dir_okay=False,
+            help="The first block, from a source you trust; else the home's, or the first one in the folder.",
+        ),
+    ] = None
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peer",
+            metavar="HOST:PORT",
+            help="A peer to compare with the others, once for each; else the home's gateways.",
+            show_default=False,
+        ),
+    ] = None
+    tls_roots: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-roots",
+            exists=True,
+            dir_okay=False,
+            help="What vouches for peers of organisations that the first block does not name; "
+            "else the home's.",
+        ),
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            dir_okay=False,
+            help="A file that remembers how far this channel is verified; the next run goes on there.",
+        ),
+    ] = None
+    wait_s: Annotated[
+        float,
+        typer.Option("--wait", min=0.1, help="Seconds that a peer may take for a block, or to catch up."),
+    ] = 15.0
 
 
 @app.command()
-def verify(
-    home: _HomeOption = None,
-    blocks: _BlocksOption = None,
-    anchor: _AnchorOption = None,
-    peer: _PeerOption = None,
-    tls_roots: _TlsRootsOption = None,
-    checkpoint: _CheckpointOption = None,
-    wait: _WaitOption = 15.0,
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Asked)
+def verify(asked: Asked, as_json: JsonOption = False) -> None:
     """Verify every block, and that all peers have the same. Exit code 6 on any violation."""
     from veilmesh_node.audit import report
     from veilmesh_node.cli import output
 
-    found = _audit(home, blocks, anchor, peer, tls_roots, checkpoint, wait, tells=False)
+    found = _audit(asked, tells=False)
     document = report.verified(found)
     output.show(document, lambda: _show(document), as_json=as_json)
     if not document["holds"]:
@@ -100,15 +102,10 @@ def verify(
 
 
 @app.command("report")
+@with_options(Asked)
 def write_report(
+    asked: Asked,
     folder: Annotated[Path, typer.Argument(help="Where report.json and report.html are written.")],
-    home: _HomeOption = None,
-    blocks: _BlocksOption = None,
-    anchor: _AnchorOption = None,
-    peer: _PeerOption = None,
-    tls_roots: _TlsRootsOption = None,
-    checkpoint: _CheckpointOption = None,
-    wait: _WaitOption = 15.0,
     as_json: JsonOption = False,
 ) -> None:
     """Verify as `verify` does, and write who decided what into FOLDER, as JSON and as a page."""
@@ -117,7 +114,7 @@ def write_report(
     from veilmesh_node.audit import page, report
     from veilmesh_node.cli import output
 
-    found = _audit(home, blocks, anchor, peer, tls_roots, checkpoint, wait, tells=True)
+    found = _audit(asked, tells=True)
     document = report.document(found)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -128,37 +125,27 @@ def write_report(
         raise typer.Exit(ExitCode.INTEGRITY)
 
 
-def _audit(
-    home: Path | None,
-    blocks: Path | None,
-    anchor: Path | None,
-    peers: list[str] | None,
-    tls_roots: Path | None,
-    checkpoint: Path | None,
-    wait_s: float,
-    *,
-    tells: bool,
-) -> "Audit":
-    """Verify what the options name; with `tells` or a checkpoint, write the chronicle along with it."""
+def _audit(asked: Asked, *, tells: bool) -> "Audit":
+    """Verify what is asked; with `tells` or a checkpoint, write the chronicle along with it."""
     from veilmesh_network.network import CHAINCODE
 
     from veilmesh_node.cli import verifying
     from veilmesh_node.cli.client_home import ClientHome
 
-    client = None if home is None or blocks is not None else ClientHome.load(home)
+    client = None if asked.home is None or asked.blocks is not None else ClientHome.load(asked.home)
     chaincode = client.chaincode if client else CHAINCODE
     scope = verifying.Scope(
-        anchor=anchor,
-        checkpoint=checkpoint,
-        chaincode=chaincode if tells or checkpoint else None,
-        wait_s=wait_s,
+        anchor=asked.anchor,
+        checkpoint=asked.checkpoint,
+        chaincode=chaincode if tells or asked.checkpoint else None,
+        wait_s=asked.wait_s,
     )
-    if blocks is not None:
-        if peers:
+    if asked.blocks is not None:
+        if asked.peer:
             raise typer.BadParameter("--peer is for a live ledger, --blocks for a folder: give one of them")
-        return verifying.audit_folder(blocks, scope)
+        return verifying.audit_folder(asked.blocks, scope)
     if client is not None:
-        return verifying.audit_live(client, scope, _addresses(peers or []), tls_roots)
+        return verifying.audit_live(client, scope, _addresses(asked.peer or []), asked.tls_roots)
     raise typer.BadParameter("give --home for a live ledger, or --blocks for a folder of block files")
 
 
