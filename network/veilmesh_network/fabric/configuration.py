@@ -28,7 +28,7 @@ from veilmesh_network.fabric.binaries import Binaries, Release
 from veilmesh_network.fabric.plan import MemberPorts, OrdererPorts
 from veilmesh_network.loopback import HOST
 from veilmesh_network.network import CHAINCODE_SERVICE, PEER, Network, tls_of
-from veilmesh_network.organisation import Organisation
+from veilmesh_network.organisation import IdentityFiles, Organisation
 
 _LOGGING = {
     "FABRIC_LOGGING_SPEC": "warning",  # on "info", a peer writes several lines for each transaction
@@ -77,7 +77,6 @@ def orderer_program(network: Network, name: str, ports: OrdererPorts, binaries: 
     """
     organisation = network.orderer
     identity = organisation.identity(name)
-    tls = tls_of(identity)
     folder = fabric_folder(network) / f"{name}.{organisation.domain}"
     data = _own_data(folder, network)
     _fill(
@@ -87,11 +86,7 @@ def orderer_program(network: Network, name: str, ports: OrdererPorts, binaries: 
         port=ports.service,
         admin=f"{HOST}:{ports.admin}",
         operations=f"{HOST}:{ports.operations}",
-        msp_id=organisation.msp_id,
-        msp=identity.msp_dir,
-        tls_certificate=tls.certificate,
-        tls_key=tls.key,
-        tls_root=tls.root,
+        **_identity_settings(organisation, identity),
         data=data,
         wal=data / "consensus" / "wal",
         snapshots=data / "consensus" / "snapshots",
@@ -118,7 +113,6 @@ def peer_program(network: Network, member: Organisation, ports: MemberPorts, bin
         NetworkError: its data belong to another network.
     """
     identity = member.identity(PEER)
-    tls = tls_of(identity)
     folder = fabric_folder(network) / f"{PEER}.{member.domain}"
     data = _own_data(folder, network)
     _fill(
@@ -128,11 +122,7 @@ def peer_program(network: Network, member: Organisation, ports: MemberPorts, bin
         address=f"{HOST}:{ports.peer}",
         chaincode_callback=f"{HOST}:{ports.chaincode_callback}",
         operations=f"{HOST}:{ports.operations}",
-        msp_id=member.msp_id,
-        msp=identity.msp_dir,
-        tls_certificate=tls.certificate,
-        tls_key=tls.key,
-        tls_root=tls.root,
+        **_identity_settings(member, identity),
         data=data,
         snapshots=data / "snapshots",
         builder=_builder(network),
@@ -173,6 +163,18 @@ def chaincode_program(network: Network, member: Organisation, ports: MemberPorts
         ),
         folder / "process.log",
     )
+
+
+def _identity_settings(organisation: Organisation, identity: IdentityFiles) -> dict[str, str | Path]:
+    """Return who a peer or an orderer is, for its template."""
+    tls = tls_of(identity)
+    return {
+        "msp_id": organisation.msp_id,
+        "msp": identity.msp_dir,
+        "tls_certificate": tls.certificate,
+        "tls_key": tls.key,
+        "tls_root": tls.root,
+    }
 
 
 def _own_data(folder: Path, network: Network) -> Path:

@@ -8,6 +8,7 @@ Source: Fabric `core/chaincode/lifecycle/scc.go`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
@@ -42,10 +43,7 @@ async def approve(lifecycle: Contract, definition: Definition, package_id: str, 
         GatewayError, CommitError: it was not committed.
     """
     request = lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs(
-        name=definition.name,
-        version=definition.version,
-        sequence=definition.sequence,
-        validation_parameter=_endorsement_policy(),
+        **_agreed_on(definition),
         source=lifecycle_pb2.ChaincodeSource(
             local_package=lifecycle_pb2.ChaincodeSource.Local(package_id=package_id)
         ),
@@ -66,17 +64,18 @@ async def commit(lifecycle: Contract, definition: Definition, msp_ids: Sequence[
     Raises:
         GatewayError, CommitError: it was not committed.
     """
-    request = lifecycle_pb2.CommitChaincodeDefinitionArgs(
-        name=definition.name,
-        version=definition.version,
-        sequence=definition.sequence,
-        validation_parameter=_endorsement_policy(),
-    )
+    request = lifecycle_pb2.CommitChaincodeDefinitionArgs(**_agreed_on(definition))
     await lifecycle.submit(
         "CommitChaincodeDefinition", request.SerializeToString(), endorsing_organizations=msp_ids
     )
 
 
-def _endorsement_policy() -> bytes:
+def _agreed_on(definition: Definition) -> dict[str, Any]:
+    """Return the fields of both messages that have to be the same for all members."""
     policy = policies_pb2.ApplicationPolicy(channel_config_policy_reference=ENDORSEMENT_POLICY)
-    return bytes(policy.SerializeToString())
+    return {
+        "name": definition.name,
+        "version": definition.version,
+        "sequence": definition.sequence,
+        "validation_parameter": policy.SerializeToString(),
+    }
