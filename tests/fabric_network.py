@@ -18,7 +18,7 @@ import pytest
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_chaincode.records.registry import FoundConsortium
 from veilmesh_fabric import Contract, EndorseError, Gateway, RetryPolicy, SigningIdentity, connect
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import BinariesError, NetworkError
 from veilmesh_network.fabric.binaries import Release, find_binaries
@@ -31,7 +31,17 @@ from veilmesh_network.network import AUDITOR, OPERATOR, Network
 NEEDS_FABRIC = "needs Fabric's binaries: the last line of the run says how to have them"
 
 _PORTS = PortPlan.span(members=6)  # 100, with members who may come to be
-_starts = iter(range(20_000 + os.getpid() % 50 * _PORTS, 32_000, _PORTS))  # two test runs begin elsewhere
+
+
+def _first_ports() -> Iterator[int]:
+    """Yield where networks may begin: other test runs elsewhere, and the workers of one never at the same."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    yield from range(20_000 + (run * 7 % 50 + worker) * _PORTS, 32_000, workers * _PORTS)
+
+
+_starts = _first_ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +155,13 @@ def running_network(
     require_binaries()
     if orderers is Orderers.BFT and find_binaries().release is Release.V2_5:
         with pytest.raises(NetworkError, match="SmartBFT orderers need Fabric 3"):
-            networks.up(folder, members=members, orderers=orderers, port=free_first_port())
+            running.up(folder, members=members, orderers=orderers, port=free_first_port())
         pytest.skip("Fabric 2.5 has no SmartBFT: that `up` says so was seen")
-    up = networks.up(folder, members=members, orderers=orderers, port=free_first_port())
+    up = running.up(folder, members=members, orderers=orderers, port=free_first_port())
     try:
         yield FabricNetwork(up.network)
     finally:
-        networks.down(folder)
+        running.down(folder)
 
 
 async def found_consortium(network: FabricNetwork) -> None:

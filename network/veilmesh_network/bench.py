@@ -25,7 +25,8 @@ from veilmesh_network.certificates import NodeRole
 from veilmesh_network.errors import NetworkError
 from veilmesh_network.fabric.plan import Orderers, PortPlan
 from veilmesh_network.loopback import free_ports
-from veilmesh_network.network import Network, down, up
+from veilmesh_network.network import Network
+from veilmesh_network.running import down, up
 
 BENCH_NODE = "bench-node"
 """The identity of each member that the load signs with."""

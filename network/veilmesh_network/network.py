@@ -1,4 +1,4 @@
-"""A network's folder: made once, then brought up and down.
+"""A network's folder: made once; `running.py` brings it up and down.
 
     NET/network.toml            channel, chaincode, address, and whose folder is where
     NET/channel.block           the channel's first block: what an auditor trusts
@@ -18,7 +18,7 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +32,6 @@ from veilmesh_network.fabric.plan import Orderers, PortPlan
 from veilmesh_network.genesis import ChannelProfile, Consensus, Consenter, genesis_block
 from veilmesh_network.loopback import HOST
 from veilmesh_network.organisation import IdentityFiles, Organisation, TlsFiles
-from veilmesh_network.supervisor import LedgerProcess, hold_lock
 
 CHANNEL = "veilmesh"
 CHAINCODE = "veilmesh"
@@ -51,9 +50,9 @@ CHAINCODE_SERVICE = "chaincode"
 _ORDERING_DOMAIN = "example.com"
 _ORGANISATION_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,31}")
-_MEMBERS = 3
 _MOST_MEMBERS = 100
 _RAFT_TICK_MS = 200  # a leader is missed after two seconds, soon enough and patient with a busy machine
+_LONE_RAFT_TICK_MS = 50  # who is alone has nobody to wait for: it leads within a second of its start
 # How long a transaction waits for others to share its block. On two cores 50 ms, against 200 ms, answers a
 # lone one in 90 ms and not in 235, and costs a third of what 400 clients get through.
 _BATCH_TIMEOUT_MS = 200
@@ -362,7 +361,7 @@ class Network:
             anchor_peers=anchor_peers,
             channel_capability=self.fabric.channel_capability,
             batch_timeout_ms=_BATCH_TIMEOUT_MS,
-            raft_tick_ms=_RAFT_TICK_MS,
+            raft_tick_ms=_RAFT_TICK_MS if len(consenters) > 1 else _LONE_RAFT_TICK_MS,
         )
 
     def _write_gateway_roots(self) -> None:
@@ -395,156 +394,6 @@ class Network:
         unfinished = self.folder / "network.toml.new"
         unfinished.write_text("\n".join(lines) + "\n")
         unfinished.replace(self.folder / "network.toml")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkStatus:
-    """What a network's folder and process say."""
-
-    network: Network
-    pid: int | None  # of the ledger process; None while it is down
-
-    @property
-    def running(self) -> bool:
-        return self.pid is not None
-
-
-def up(
-    folder: Path,
-    *,
-    members: int | None = None,
-    port: int | None = None,
-    fabric: bool = False,
-    orderers: Orderers | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> NetworkStatus:
-    """Bring the network in `folder` up, making it first where there is none. Up already: nothing happens.
-
-    Args:
-        folder: the network's.
-        members: how many; three in a new network when not given.
-        port: of the loopback; the network's last one when not given, 7050 for a new one. A Fabric network
-            keeps the ports it was made with.
-        fabric: whether a new network is to have real peers and orderers; a folder knows what it has.
-        orderers: which ones, one Raft orderer in a new network when not given.
-        progress: is told what happens, for people.
-
-    Raises:
-        NetworkError: the folder holds something else, or a network other than asked for.
-        AddressInUseError: a port is taken.
-        BinariesError: Fabric's binaries are missing, or of the wrong release.
-        BringUpError: a Fabric network did not come up; says at which step.
-        LedgerNotReadyError: the process ended or did not become ready.
-    """
-    if (folder / "network.toml").exists():
-        network = Network.load(folder)
-        _require_same(network, members, port, fabric=fabric, orderers=orderers)
-    else:
-        orderers = orderers or (Orderers.RAFT if fabric else None)
-        members = _MEMBERS if members is None else members
-        network = _found(folder, members, DEFAULT_PORT if port is None else port, orderers, progress)
-    if network.fabric is not None:
-        from veilmesh_network.fabric.start import start  # noqa: PLC0415 - it knows networks
-
-        return NetworkStatus(network, start(network, progress))
-    process = LedgerProcess(folder)
-    pid = process.pid()
-    if pid is None:
-        listen = network.address if port is None else f"{HOST}:{port}"
-        progress(f"starting the ledger on {listen}")
-        pid, report = process.start("veilmesh_network.embedded", "--listen", listen)
-        network = network.served_on(int(report["port"]))
-    progress(f"channel {network.channel} is served on {network.address} (process {pid})")
-    progress(BANNER)
-    return NetworkStatus(network, pid)
-
-
-def down(folder: Path) -> bool:
-    """Stop the network's process and wait until it is gone; return whether there was one.
-
-    Raises:
-        NetworkError: the folder holds no network.
-    """
-    Network.load(folder)
-    return LedgerProcess(folder).stop()
-
-
-def upgrade(folder: Path, version: str) -> NetworkStatus:
-    """Have the members of a running Fabric network run another version of the chaincode; its state stays.
-
-    Raises:
-        NetworkError: the folder holds no Fabric network, it is down, or the version does not do.
-        BringUpError: a step failed; the next `up` takes the steps that are missing.
-    """
-    network = Network.load(folder)
-    network.require_fabric()
-    pid = LedgerProcess(folder).pid()
-    if pid is None:
-        raise NetworkError(f"the network in {folder} is down: its members agree on a version while it is up")
-    from veilmesh_network.fabric.start import refresh  # noqa: PLC0415 - it knows networks
-
-    upgraded = network.with_chaincode_version(version)
-    refresh(upgraded)
-    return NetworkStatus(upgraded, pid)
-
-
-def status(folder: Path) -> NetworkStatus:
-    """Return whether the network in `folder` runs.
-
-    Raises:
-        NetworkError: the folder holds no network.
-    """
-    return NetworkStatus(Network.load(folder), LedgerProcess(folder).pid())
-
-
-def _found(
-    folder: Path, members: int, port: int, orderers: Orderers | None, progress: Callable[[str], None]
-) -> Network:
-    capability = "V3_0"
-    if orderers is not None:
-        from veilmesh_network.fabric.binaries import find_binaries  # noqa: PLC0415 - as in `up`
-
-        capability = find_binaries().release.channel_capability
-        PortPlan(port).require_free(
-            orderers.size, {number: f"member {number}" for number in range(1, members + 1)}
-        )
-    count = 1 if orderers is None else orderers.size
-    ordering = "an orderer" if count == 1 else f"{count} orderers"
-    progress(f"making {members} members, an auditor and {ordering} in {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder):
-        return Network.create(
-            folder, members=members, port=port, orderers=orderers, channel_capability=capability
-        )
-
-
-def _require_same(
-    network: Network, members: int | None, port: int | None, *, fabric: bool, orderers: Orderers | None
-) -> None:
-    """Return if the network in a folder is the one that is asked for.
-
-    Raises:
-        NetworkError: it is another.
-    """
-    settings = network.fabric
-    if settings is None and (fabric or orderers is not None):
-        raise NetworkError(f"{network.folder} holds an embedded ledger: choose another folder for Fabric")
-    if settings is not None and orderers not in {None, settings.orderers}:
-        raise NetworkError(
-            f"the network in {network.folder} was made with --orderers {settings.orderers}, not {orderers}: "
-            "choose another folder, or leave the option out"
-        )
-    if settings is not None and port not in {None, settings.port}:
-        raise NetworkError(
-            f"the network in {network.folder} was made with --port {settings.port}, which its channel names: "
-            "choose another folder, or leave the option out"
-        )
-    there = len(network.member_numbers)
-    if members not in {None, there}:
-        raise NetworkError(
-            f"the network in {network.folder} has {there} members, not {members}: "
-            "choose another folder, or leave the option out"
-        )
 
 
 def _issue_first_identities(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from veilmesh_fabric import SystemClock
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import CertificateAuthority, NodeRole, Validity
 from veilmesh_network.errors import BringUpError, LedgerNotReadyError
 from veilmesh_network.fabric.binaries import BIN_VARIABLE, find_binaries
@@ -59,9 +59,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of one member, with a consortium in its ledger; down."""
     require_binaries()
     folder = tmp_path_factory.mktemp("made") / "network"
-    up = networks.up(folder, members=1, fabric=True, port=free_first_port())
+    up = running.up(folder, members=1, fabric=True, port=free_first_port())
     asyncio.run(found_consortium(FabricNetwork(up.network)))
-    networks.down(folder)
+    running.down(folder)
     return folder
 
 
@@ -224,7 +224,7 @@ def test_half_started_and_killed_it_goes_on(tmp_path: Path) -> None:
         assert up(network.folder).exit_code is ExitCode.OK
         require_whole(network.folder, FOUNDED - 1)
     finally:
-        networks.down(network.folder)
+        running.down(network.folder)
 
 
 # --- Whoever uses one ------------------------------------------------------------------------------------

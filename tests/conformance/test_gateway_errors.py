@@ -29,7 +29,7 @@ from veilmesh_fabric import (
     blocks,
     connect,
 )
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import CertificateAuthority, KeyPair, NodeRole, Validity
 from veilmesh_network.loopback import free_port
 from veilmesh_network.network import Network
@@ -46,9 +46,9 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def embedded_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
     folder = tmp_path_factory.mktemp("embedded") / "network"
-    up = networks.up(folder, port=free_port())
+    up = running.up(folder, port=free_port())
     yield FabricNetwork(up.network)
-    networks.down(folder)
+    running.down(folder)
 
 
 @pytest.fixture(scope="module", params=["embedded", "fabric"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from veilmesh_chaincode.records.registry import Consortium as FoundedConsortium
 from veilmesh_fabric.channel_config import Address
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.channel_edits import with_member, without
 from veilmesh_network.consortium import Consortium
 from veilmesh_network.errors import BringUpError, NetworkError
@@ -33,7 +33,7 @@ async def _founded(network: FabricNetwork, msp_id: str) -> FoundedConsortium:
 
 def test_the_chaincode_is_upgraded_with_its_state_kept(network: FabricNetwork) -> None:
     before = asyncio.run(_founded(network, "Org1MSP"))
-    networks.upgrade(network.network.folder, "1.1")
+    running.upgrade(network.network.folder, "1.1")
     chaincode = network.status().chaincode
     assert chaincode is not None
     assert (chaincode.version, chaincode.sequence) == ("1.1", 2)
@@ -42,13 +42,13 @@ def test_the_chaincode_is_upgraded_with_its_state_kept(network: FabricNetwork) -
 
 def test_an_upgrade_that_cannot_be(network: FabricNetwork, tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"'1\.1 beta' is no version"):
-        networks.upgrade(network.network.folder, "1.1 beta")
+        running.upgrade(network.network.folder, "1.1 beta")
     embedded = Network.create(tmp_path / "embedded", members=1)
     with pytest.raises(NetworkError, match="holds an embedded ledger, no Fabric network"):
-        networks.upgrade(embedded.folder, "1.1")
+        running.upgrade(embedded.folder, "1.1")
     down = Network.create(tmp_path / "down", members=1, orderers=Orderers.RAFT)
     with pytest.raises(NetworkError, match="is down: its members agree on a version while it is up"):
-        networks.upgrade(down.folder, "1.1")
+        running.upgrade(down.folder, "1.1")
 
 
 def test_a_member_joins_and_leaves(network: FabricNetwork) -> None:
@@ -89,5 +89,5 @@ def test_a_change_that_fails_leaves_the_network_running(network: FabricNetwork) 
     toml.write_text(kept)
     refresh(now)
     assert network.status().failure is None
-    assert networks.down(now.folder)
-    networks.up(now.folder)
+    assert running.down(now.folder)
+    running.up(now.folder)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 from veilmesh_fabric import blocks, connect
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.errors import AddressInUseError, BinariesError, BringUpError, NetworkError
 from veilmesh_network.fabric.binaries import BIN_VARIABLE
 from veilmesh_network.fabric.deployment import until_usable
@@ -38,9 +38,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of one member, with a consortium in its ledger; down."""
     require_binaries()
     folder = tmp_path_factory.mktemp("life") / "network"
-    up = networks.up(folder, members=1, fabric=True, port=free_first_port())
+    up = running.up(folder, members=1, fabric=True, port=free_first_port())
     asyncio.run(found_consortium(FabricNetwork(up.network)))
-    networks.down(folder)
+    running.down(folder)
     return folder
 
 
@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path) -> Iterator[Path]:
     """The same for each test, which may leave it up."""
     yield made
-    networks.down(made)
+    running.down(made)
 
 
 def _alive(pids: list[int]) -> list[int]:
@@ -62,22 +62,22 @@ async def _chain(network: FabricNetwork) -> list[bytes]:
 
 
 def test_up_again_goes_on_with_the_same_ledger_and_down_leaves_nothing_running(folder: Path) -> None:
-    networks.up(folder)
+    running.up(folder)
     network = FabricNetwork(Network.load(folder))
     before = asyncio.run(_chain(network))
     pids = network.pids()
     assert len(before) >= 4  # the channel's first, approval, definition, founding
     assert len(_alive(pids)) == 4  # supervisor, orderer, peer, chaincode service
-    assert networks.down(folder)
+    assert running.down(folder)
     assert not _alive(pids)
-    assert not networks.down(folder)
+    assert not running.down(folder)
     assert not processes_file(network.network).exists()
-    networks.up(folder)
+    running.up(folder)
     assert asyncio.run(_chain(network)) == before
 
 
 def test_a_killed_supervisor_takes_all_with_it_and_up_goes_on(folder: Path) -> None:
-    networks.up(folder)
+    running.up(folder)
     network = FabricNetwork(Network.load(folder))
     height = len(asyncio.run(_chain(network)))
     supervisor, *others = network.pids()
@@ -87,13 +87,13 @@ def test_a_killed_supervisor_takes_all_with_it_and_up_goes_on(folder: Path) -> N
     for descriptor in descriptors:
         assert select.select([descriptor], [], [], 10)[0], "a process outlived its supervisor"
         os.close(descriptor)
-    networks.up(folder)
+    running.up(folder)
     assert len(asyncio.run(_chain(network))) == height
     assert not _alive(others)
 
 
 def test_a_child_that_ends_is_started_again(folder: Path) -> None:
-    networks.up(folder)
+    running.up(folder)
     network = FabricNetwork(Network.load(folder))
     name = "chaincode.org1.example.com"
     killed = network.pid(name)
@@ -138,7 +138,7 @@ def test_down_in_the_middle_of_up(folder: Path) -> None:
 
     def up() -> None:
         try:
-            networks.up(folder, progress=progress)
+            running.up(folder, progress=progress)
         except NetworkError as err:
             failures.append(err)
 
@@ -146,9 +146,9 @@ def test_down_in_the_middle_of_up(folder: Path) -> None:
     bringing_up.start()
     assert peers_run.wait(60)
     with pytest.raises(NetworkError, match="is being brought up or down by process"):
-        networks.up(folder)
+        running.up(folder)
     pids = FabricNetwork(Network.load(folder)).pids()
-    assert networks.down(folder)
+    assert running.down(folder)
     bringing_up.join()
     assert [type(failure) for failure in failures] == [BringUpError]
     assert "stopped before it was up" in str(failures[0])
@@ -164,7 +164,7 @@ def test_a_port_that_is_taken_is_named_with_its_purpose(folder: Path) -> None:
         other.bind(("127.0.0.1", port))
         other.listen()
         with pytest.raises(AddressInUseError, match=f"port {port} .* the chaincode service of Org1MSP"):
-            networks.up(folder)
+            running.up(folder)
     assert LedgerProcess(folder).pid() is None
 
 
@@ -174,7 +174,7 @@ def test_the_data_of_another_network(folder: Path, tmp_path: Path) -> None:
     mine = Network.create(tmp_path / "fresh", members=1, orderers=Orderers.RAFT, port=free_first_port())
     (other / "channel.block").write_bytes(mine.channel_block.read_bytes())
     with pytest.raises(NetworkError, match="holds the ledger of another network"):
-        networks.up(other)
+        running.up(other)
     assert LedgerProcess(other).pid() is None
 
 
@@ -190,7 +190,7 @@ def test_asked_for_another_network_than_the_folder_has(
     folder: Path, asked: dict[str, Any], answer: str
 ) -> None:
     with pytest.raises(NetworkError, match=answer):
-        networks.up(folder, **asked)
+        running.up(folder, **asked)
 
 
 def test_a_step_that_fails_says_which_and_what_was_logged(folder: Path, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_step_that_fails_says_which_and_what_was_logged(folder: Path, tmp_path
         BringUpError,
         match=r"1 peer started: peer0.org1.example.com ended \(exit status 2\): .*not a directory",
     ) as failed:
-        networks.up(other)
+        running.up(other)
     assert "goroutine" not in str(failed.value)
     assert LedgerProcess(other).pid() is None
 
@@ -213,9 +213,9 @@ def test_missing_binaries(folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(
         BinariesError, match=r"there is no `peer` in .*, which VEILMESH_FABRIC_BIN names: take"
     ):
-        networks.up(folder)
+        running.up(folder)
     with pytest.raises(BinariesError):
-        networks.up(tmp_path / "new", fabric=True)
+        running.up(tmp_path / "new", fabric=True)
     assert not (tmp_path / "new").exists()
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 from veilmesh_chaincode.records.registry import Consortium
 from veilmesh_fabric import EvaluateError, SigningIdentity, SubmitError, blocks, connect, verify_blocks
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import CertificateAuthority, NodeRole
 from veilmesh_network.fabric.configuration import ProgramKind
 
@@ -42,7 +42,7 @@ def test_everything_runs_and_agrees(network: FabricNetwork) -> None:
 def test_up_again_while_it_is_up_does_nothing(network: FabricNetwork) -> None:
     before = network.pids()
     said: list[str] = []
-    networks.up(network.network.folder, progress=said.append)
+    running.up(network.network.folder, progress=said.append)
     assert network.pids() == before
     assert len(said) == 1
 

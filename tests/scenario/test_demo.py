@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("dlib")
 
 from veilmesh_ml import load_engine, read_image
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.home import SEALING_SECRET, Home, read_passphrase
 from veilmesh_node.vault import Database, open_key_file
@@ -61,7 +61,7 @@ def test_every_claim_of_the_story_holds(run: Run) -> None:
 
 
 def test_nothing_is_left_running(run: Run) -> None:
-    assert not networks.status(run.folder / "network").running
+    assert not running.status(run.folder / "network").running
     assert not _commands_about(run.folder)
 
 
@@ -77,12 +77,12 @@ def test_sigterm_leaves_nothing_running_either(tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while not (folder / "org1.log").exists() and demo.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert networks.status(folder / "network").running
+    assert running.status(folder / "network").running
     demo.terminate()
     _, said = demo.communicate(timeout=60)
     assert said.endswith("interrupted\n")
     assert demo.returncode == ExitCode.INTERRUPTED
-    assert not networks.status(folder / "network").running
+    assert not running.status(folder / "network").running
     assert not _commands_about(folder)
 
 

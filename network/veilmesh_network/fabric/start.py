@@ -19,7 +19,7 @@ def start(network: Network, progress: Callable[[str], None]) -> int:
     """Bring a Fabric network up; return its supervisor's process id. Up already: nothing happens.
 
     Raises:
-        NetworkError: as `network.up`; or somebody else is bringing it up, or down, at this moment.
+        NetworkError: as `running.up`; or somebody else is bringing it up, or down, at this moment.
     """
     settings = network.require_fabric()
     process = LedgerProcess(network.folder)

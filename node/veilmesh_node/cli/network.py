@@ -11,7 +11,8 @@ from veilmesh_node.cli.options import FabricOption, JsonOption, OrderersOption, 
 
 if TYPE_CHECKING:
     from veilmesh_network.fabric.status import FabricStatus
-    from veilmesh_network.network import Network, NetworkStatus
+    from veilmesh_network.network import Network
+    from veilmesh_network.running import NetworkStatus
 
 app = typer.Typer(no_args_is_help=True, help="A ledger on this machine, for development.")
 
@@ -44,12 +45,12 @@ def up(
 
     The embedded ledger is one process. With --fabric it is a real Fabric network: the folder remembers.
     """
-    from veilmesh_network import network
+    from veilmesh_network import running
 
     from veilmesh_node.cli import output
 
     require_fabric(orderers, fabric=fabric)
-    status = network.up(
+    status = running.up(
         folder,
         members=orgs,
         port=port,
@@ -64,11 +65,11 @@ def up(
 @app.command()
 def down(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None:
     """Stop the ledger; `up` goes on with what it holds."""
-    from veilmesh_network import network
+    from veilmesh_network import running
 
     from veilmesh_node.cli import output
 
-    stopped = network.down(folder)
+    stopped = running.down(folder)
     output.show(
         {"stopped": stopped},
         lambda: output.results.print("stopped" if stopped else "it was not running"),
@@ -86,18 +87,18 @@ def upgrade(
 
     The state stays. Each chaincode service is started again, with the code that is installed on this machine.
     """
-    from veilmesh_network import network
+    from veilmesh_network import running
 
-    found = network.upgrade(folder, version)
+    found = running.upgrade(folder, version)
     _show(found, as_json=as_json)
 
 
 @app.command()
 def status(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None:
     """Show whether the ledger runs, and how many blocks it has. Exit code 5 while it is down."""
-    from veilmesh_network import network
+    from veilmesh_network import running
 
-    found = network.status(folder)
+    found = running.status(folder)
     _show(found, as_json=as_json)
     if not found.running:
         raise typer.Exit(ExitCode.UNAVAILABLE)

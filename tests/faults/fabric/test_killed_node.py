@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import grpc.aio
 import pytest
 from veilmesh.v1 import node_pb2
-from veilmesh_network.network import up
+from veilmesh_network.running import up
 
 from tests.fabric_network import free_first_port, require_binaries
 from tests.faults.node.crashes import crash_file, owned, restart, started

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 from veilmesh.v1 import node_pb2, outcome_pb2
-from veilmesh_network import network as networks
+from veilmesh_network import running
 
 from tests.integration.node.live_consortium import TERMS, LiveConsortium, LiveNode, portrait, refused
 
@@ -29,7 +29,7 @@ async def enrolled(node: LiveNode) -> str:
 async def test_the_journal_resumes_when_the_ledger_is_back(org1: LiveNode) -> None:
     revoked, erased = await enrolled(org1), await enrolled(org1)
     network = org1.consortium.network
-    networks.down(network.folder)
+    running.down(network.folder)
     async with refused(grpc.StatusCode.UNAVAILABLE, "LEDGER_UNAVAILABLE") as detail:
         await org1.call("Enrol", node_pb2.EnrolRequest(photos=[portrait()]))
     assert not detail.operation_id, "nothing was begun"
@@ -46,7 +46,7 @@ async def test_the_journal_resumes_when_the_ledger_is_back(org1: LiveNode) -> No
         ("erase", "destroyed"),
     ]
 
-    networks.up(network.folder)
+    running.up(network.folder)
     back = await org1.settled()
     assert back.ledger_reachable
     assert list(back.disagreements) == []

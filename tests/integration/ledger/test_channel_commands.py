@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import NodeRole
 from veilmesh_network.network import ADMIN, OPERATOR, Network
 from veilmesh_network.organisation import Organisation
@@ -36,9 +36,9 @@ class Consortium:
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     folder = tmp_path_factory.mktemp("commands")
-    networks.up(folder / "network", port=0)
+    running.up(folder / "network", port=0)
     yield Consortium(folder / "network", folder / "homes")
-    networks.down(folder / "network")
+    running.down(folder / "network")
 
 
 class Told:

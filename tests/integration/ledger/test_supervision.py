@@ -13,7 +13,8 @@ from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_fabric import EvaluateError, connect
 from veilmesh_network import supervisor
 from veilmesh_network.errors import AddressInUseError, NetworkError, StorageError
-from veilmesh_network.network import BANNER, NetworkStatus, down, status, up
+from veilmesh_network.network import BANNER
+from veilmesh_network.running import NetworkStatus, down, status, up
 from veilmesh_network.supervisor import LedgerProcess
 
 from tests.integration.ledger.ledger import Ledger, clients

@@ -39,9 +39,10 @@ from veilmesh_chaincode.records.registry import ApproveModel, FoundConsortium, N
 from veilmesh_fabric.connection import connect
 from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.identity import SigningIdentity
-from veilmesh_network import network as networks
+from veilmesh_network import running
 from veilmesh_network.certificates import NodeRole as NodeOu
 from veilmesh_network.loopback import free_port
+from veilmesh_network.network import Network
 from veilmesh_network.organisation import IdentityFiles, Organisation
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.domain.secret import Secret
@@ -196,16 +197,16 @@ class LiveNode:
 @dataclass
 class LiveConsortium:
     folder: Path
-    network: networks.Network
+    network: Network
     nodes: dict[str, LiveNode] = field(default_factory=dict)
 
     @classmethod
     def found(cls, folder: Path, terms: Terms = TERMS) -> "LiveConsortium":
         """Bring the embedded ledger up and agree on members, model and policy."""
-        return cls.found_on(networks.up(folder / "network", port=free_port()).network, folder, terms)
+        return cls.found_on(running.up(folder / "network", port=free_port()).network, folder, terms)
 
     @classmethod
-    def found_on(cls, network: networks.Network, folder: Path, terms: Terms = TERMS) -> "LiveConsortium":
+    def found_on(cls, network: Network, folder: Path, terms: Terms = TERMS) -> "LiveConsortium":
         """Agree on members, model and policy on a ledger that is up; `close` brings it down."""
         consortium = cls(folder, network)
         for organisation in network.members:
@@ -293,7 +294,7 @@ class LiveConsortium:
     def close(self) -> None:
         for node in self.nodes.values():
             node.kill()
-        networks.down(self.network.folder)
+        running.down(self.network.folder)
 
 
 async def _until(node: LiveNode, holds: Callable[[node_pb2.GetStatusResponse], bool]) -> None:
