@@ -1,7 +1,6 @@
 """Blocks on their way from a stream to who reads them: so many bytes and no more."""
 
 import threading
-import time
 from collections import deque
 
 _MOST_BYTES = 32 * 1024 * 1024
@@ -34,26 +33,27 @@ class BlockQueue:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
-    def get(self, within_s: float) -> bytes | None:
+    def get(self, within_s: float | None = None) -> bytes | None:
         """Return the next block; None where none follows.
+
+        Args:
+            within_s: how long to wait for it; as long as it takes when not given.
 
         Raises:
             TimeoutError: none came in time.
             Exception: what `end` was given.
         """
-        deadline = time.monotonic() + within_s
         with self._changed:
-            while not self._blocks:
-                if self._error:
-                    raise self._error
-                if self._ended:
-                    return None
-                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
-                    raise TimeoutError
-            block = self._blocks.popleft()
-            self._size -= len(block)
-            self._changed.notify_all()
-            return block
+            if not self._changed.wait_for(lambda: self._blocks or self._ended, within_s):
+                raise TimeoutError
+            if self._blocks:
+                block = self._blocks.popleft()
+                self._size -= len(block)
+                self._changed.notify_all()
+                return block
+            if self._error:
+                raise self._error
+            return None
 
     def abandon(self) -> None:
         """Say that nobody reads any more."""
