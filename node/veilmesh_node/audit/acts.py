@@ -16,7 +16,7 @@ from veilmesh_fabric.lifecycle import IMPLICIT_COLLECTION, LIFECYCLE
 from veilmesh_fabric.wire import decode
 
 PROOFS: Mapping[str, keys.Table[Any]] = {
-    **dict.fromkeys(["registry:FoundConsortium"], keys.CONSORTIUM),
+    "registry:FoundConsortium": keys.CONSORTIUM,
     **dict.fromkeys(["registry:AdmitOrganisation", "registry:ExpelOrganisation"], keys.MEMBERSHIP_PROPOSALS),
     **dict.fromkeys(
         ["registry:RegisterNode", "registry:ApproveNode", "registry:SuspendNode", "registry:RetireNode"],
