@@ -34,9 +34,9 @@ _LOGGING = {
     "FABRIC_LOGGING_SPEC": "warning",  # on "info", a peer writes several lines for each transaction
     "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level} [%{module}] %{message}",
 }
-# Go wakes a thread on every core when there is something to do. Three peers and an orderer at least share this
-# machine with what the chaincode and the clients want, so each is told of its part of the cores: with one of
-# two, a peer at work takes 8 % less processor time.
+# Go wakes a thread on every core when there is something to do. Three peers and an orderer at least share the
+# machine with chaincode services and clients, so each is told of its part of the cores: with one of two, a
+# peer at work takes 8 % less processor time.
 _GO_PROCESSES = 4
 # What a peer looks at before it opens a proposal. Fabric 2.5 checks no clocks: there, only the contracts do.
 _AUTH_FILTERS = {
