@@ -86,6 +86,18 @@ def process_table(file: Path) -> ProcessTable | None:
         raise NetworkError(f"{file} cannot be read: {err!r}") from err
 
 
+class ProcessEndedError(BringUpError):
+    """A process ended that the network needs; says why, with the last lines of its log."""
+
+    def __init__(self, program: Program, status: int) -> None:
+        why = last_words(program.log)
+        because = f": {why}" if why else ""
+        super().__init__(
+            f"{program.name} ended ({ended(status)}){because}; "
+            f"the end of {program.log}:{log_tail(program.log)}"
+        )
+
+
 class _Child:
     """One program, for as long as it is to run."""
 
@@ -229,18 +241,14 @@ class Children:
         """Return what `work` returns, unless a child ends meanwhile.
 
         Raises:
-            BringUpError: one ended; says which, and its last words.
+            ProcessEndedError: one ended.
         """
         working = asyncio.create_task(work)
         try:
             both: set[asyncio.Future[Any]] = {working, self._first_end}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                program, status = self._first_end.result()
-                why = last_words(program.log)
-                end = f"{ended(status)}): {why}" if why else f"{ended(status)})"
-                said = f"the end of {program.log}:{log_tail(program.log)}"
-                raise BringUpError(f"{program.name} ended ({end}; {said}")
+                raise ProcessEndedError(*self._first_end.result())
             return await working
         finally:
             working.cancel()

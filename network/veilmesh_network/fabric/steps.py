@@ -10,7 +10,7 @@ from veilmesh_fabric.errors import FabricError
 from veilmesh_network.errors import BringUpError, NetworkError
 from veilmesh_network.fabric.configuration import Program
 from veilmesh_network.fabric.process_log import log_tail
-from veilmesh_network.fabric.processes import Children
+from veilmesh_network.fabric.processes import Children, ProcessEndedError
 
 Result = TypeVar("Result")
 
@@ -42,9 +42,10 @@ class Steps:
         begun = time.monotonic()
         try:
             result = await self._children.while_all_live(work)
+        except ProcessEndedError as err:
+            raise BringUpError(f"{what}: {err}") from err
         except (NetworkError, FabricError, OSError, TimeoutError) as err:
-            said = "" if isinstance(err, BringUpError) and "\n" in str(err) else _said(programs)
-            raise BringUpError(f"{what}: {err}{said}") from err
+            raise BringUpError(f"{what}: {err}{_said(programs)}") from err
         self._progress(f"{what} ({time.monotonic() - begun:.1f} s)")
         return result
 
