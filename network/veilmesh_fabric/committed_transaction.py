@@ -91,7 +91,6 @@ class ChaincodeAction(NamedTuple):
 
     chaincode: str
     version: str
-    response_status: int
     response_payload: bytes
     event: ChaincodeEvent | None
     results: ReadWriteSet
@@ -264,7 +263,7 @@ def _action(header: TransactionHeader, response: Any) -> ChaincodeAction:
     if len(set(namespaces)) != len(namespaces):
         raise _Found(transaction_pb2.ILLEGAL_WRITESET, f"a namespace occurs twice among {namespaces}")
     answer = action.response
-    return ChaincodeAction(name, version, answer.status, answer.payload, event, results)
+    return ChaincodeAction(name, version, answer.payload, event, results)
 
 
 def _event(data: bytes, chaincode: str) -> ChaincodeEvent | None:
