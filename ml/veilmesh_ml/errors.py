@@ -8,6 +8,8 @@ MlError                     base: a message and, where there is one, a hint that
 │   └── DamagedImageError       cut short or broken inside
 ├── ModelError              a model file or the library that reads it is missing, or is not the one we pinned
 ├── DeviceError             the GPU that was asked for, or the library for it, is not there
+├── TrainingError           a training cannot begin or go on
+│   └── DivergedError           a loss is no number any more
 ├── UnknownNameError        no engine or anonymizer of that name; lists those there are
 ├── ParameterError          a parameter outside its range, or one the method does not take
 ├── AnonymizeError          a picture could not be anonymized
@@ -58,6 +60,14 @@ class ModelError(MlError):
 
 
 class DeviceError(MlError):
+    pass
+
+
+class TrainingError(MlError):
+    pass
+
+
+class DivergedError(TrainingError):
     pass
 
 

@@ -61,7 +61,7 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
         draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
     wanted = face.attributes
-    distance = ((_off(bank, wanted) * _IMPORTANCE) ** 2).sum(axis=1)
+    distance = unsuitability(bank.attributes, wanted, bank.spread)
     distance += np.where((bank.attributes[:, _AGE] < CHILD_DONOR) == (wanted[_AGE] < CHILD), 0, _NEVER)
     nearest = np.argsort(distance, kind="stable")[:suitable]
     alike = bank.likenesses[nearest] @ face.likeness
@@ -70,12 +70,20 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
     return int(drawn_from[order[draw % len(order)]])
 
 
-def _off(bank: Bank, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far every donor is from what is wanted, in standard deviations, (k, len(ATTRIBUTES))."""
-    off = (bank.attributes - wanted) / bank.spread
+def unsuitability(
+    offered: NDArray[np.float64], wanted: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how badly each of these faces would suit one, (k,): squared, by importance.
+
+    Args:
+        offered: attributes of k faces, (k, len(ATTRIBUTES)).
+        wanted: attributes of the face, (len(ATTRIBUTES),).
+        spread: the attributes' standard deviations.
+    """
+    off = (offered - wanted) / spread
     off[:, _WOMAN] = np.minimum(0, np.copysign(1, wanted[_WOMAN]) * off[:, _WOMAN])
     group = _GROUPS[np.argmax(wanted[_GROUPS])]
     others = np.setdiff1d(_GROUPS, [group])
     off[:, group] = np.minimum(0, off[:, group])
     off[:, others] = np.maximum(0, off[:, others])
-    return off
+    return np.asarray(((off * _IMPORTANCE) ** 2).sum(axis=1))

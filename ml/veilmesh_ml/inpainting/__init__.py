@@ -1,0 +1,9 @@
+"""What a generator that paints a face into a photo is given, in training as in use.
+
+| module | its one idea |
+|---|---|
+| `canvas` | the square it paints in, and where a face lies there |
+| `conditions` | what it sees instead of the face: the mask, the landmarks, a prior picture |
+| `smooth_warp` | thin-plate splines, on numpy and Pillow |
+| `cutting` | from the photo to the canvas and back; needs OpenCV |
+"""

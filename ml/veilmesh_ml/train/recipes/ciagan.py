@@ -1,0 +1,281 @@
+"""Trains CIAGAN (S2, section III.B): paint a face into a photo without one, as somebody who is nobody.
+
+Half of a batch is painted with the person's own code, and the person's photo says how it should look; the
+other half with a code of nobody, as in use, and there the critic, the siamese network and the coarse colours
+say.
+
+The landmarks that the generator is given are de-identified, in training as in use. So that photo and
+landmarks agree, the photo is warped to them, inside the mask alone.
+
+| loss | on | weight in the config |
+|---|---|---|
+| critic, least squares (LSGAN) | all | `critic` |
+| pixels, L1, inside the mask and (a tenth) outside | own code | `pixels` |
+| maps of the siamese network | own code | `maps` |
+| identity: squared distance of embeddings, nothing below `near` | all | `identity` |
+| colours at 1/16 of the resolution | code of nobody | `colours` |
+
+Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
+small, hence 4e-4, falling to a tenth over the last third. The code is not one of N people of the training:
+such a generator paints people who exist. It is a mean of `mixed` people who look alike in age, gender, group
+and light, scaled to the length of a real one. The critic has spectral normalisation, and sees what it judges
+shifted and recoloured at random (DiffAugment, Zhao et al. 2020), with a gradient penalty on real photos every
+few steps (R1, Mescheder et al. 2018): there are few photos. Below `near` identity costs nothing: unbounded,
+this loss beat the critic.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from veilmesh_ml.inpainting.conditions import conditions, mask_outline
+from veilmesh_ml.inpainting.smooth_warp import warp_picture
+from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
+from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
+from veilmesh_ml.surrogate.points import with_forehead
+from veilmesh_ml.surrogate.shape import deidentified
+from veilmesh_ml.train.packed import Packed, decode
+from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
+from veilmesh_ml.train.trainer import Batch, Compute, Losses
+
+CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
+_SHOWN: Final = 12  # faces in a grid
+_EMBEDDED_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CiaganTrainingConfig:
+    """Weights are in the module's table.
+
+    Attributes:
+        prior: `mean`, the bank's mean face, or `donor`, the chosen donor's own texture.
+        mixed: people in a code of nobody.
+        near: squared distance of embeddings below which identity costs nothing.
+        penalty, penalty_every: weight of R1, and steps between.
+        keep: of the average, at each step.
+    """
+
+    batch: int = 16
+    seed: int = 0
+    steps: int = 60_000
+    learning_rate: float = 4e-4
+    prior: str = "mean"
+    mixed: int = 3
+    critic: float = 0.5
+    pixels: float = 4.0
+    maps: float = 0.5
+    identity: float = 0.5
+    near: float = 0.15
+    colours: float = 2.0
+    penalty: float = 1.0
+    penalty_every: int = 16
+    keep: float = 0.999
+
+
+class CiaganTraining:
+    """A `Recipe`."""
+
+    def __init__(
+        self, config: CiaganTrainingConfig, packed: Packed, compute: Compute, siamese: Mapping[str, Any]
+    ) -> None:
+        self._config, self._compute = config, compute
+        self._faces, self._surrogates = packed.require_faces()
+        networks = CiaganConfig()
+        self._generator = compute.place(Generator(networks))
+        self._critic = compute.place(Critic(networks))
+        self._siamese = compute.place(Siamese(SiameseConfig()))
+        self._siamese.load_state_dict(siamese)
+        self._siamese.requires_grad_(False).eval()
+        # Momentum of the critic 0, as is usual beside R1 (Karras et al. 2019).
+        self._to_paint = torch.optim.Adam(self._generator.parameters(), config.learning_rate, (0.5, 0.99))
+        self._to_judge = torch.optim.Adam(self._critic.parameters(), config.learning_rate, (0.0, 0.99))
+        self._pixels = decode(self._faces.pictures)
+        textures = decode(self._surrogates.textures)
+        self._textures = (
+            textures if config.prior == "donor" else textures.mean(axis=0, keepdims=True).astype(np.uint8)
+        )
+        self._train = np.flatnonzero(~self._faces.held_out)
+        self._judging = np.flatnonzero(self._faces.held_out)
+        features = self._faces.features
+        known = features[self._train]
+        self._codes = (features - known.mean(axis=0)) / known.std(axis=0)
+        self._embeddings = self._embed_all()
+
+    @property
+    def modules(self) -> Mapping[str, Any]:
+        return {"generator": self._generator, "critic": self._critic}
+
+    @property
+    def averaged(self) -> Mapping[str, float]:
+        return {"generator": self._config.keep}
+
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        return {"generator": self._to_paint, "critic": self._to_judge}
+
+    def batch(self, random: np.random.Generator) -> Batch:
+        """The first half with own codes, the second with nobody's."""
+        chosen = random.choice(self._train, self._config.batch)
+        return self._drawn(chosen, random, own=np.arange(len(chosen)) < len(chosen) // 2)
+
+    def step(self, batch: Batch, done: int) -> Losses:
+        config = self._config
+        for optimizer in (self._to_paint, self._to_judge):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * _rate(done / config.steps)
+        photo, mask, seen = batch["photo"], batch["mask"], batch["seen"]
+        with self._compute.autocast():
+            painted = self._generator(seen, batch["code"]).float()
+            pasted = photo * (1 - mask) + painted * mask
+            shown = torch.cat([pasted, seen[:, 3:5]], 1)
+            judged = self._critic(_augmented(shown)).float()
+            embedded, maps = self._siamese(pasted * batch["face"])
+            with torch.no_grad():
+                own = len(photo) // 2
+                _, wanted_maps = self._siamese(photo[:own] * batch["face"][:own])
+        off = (painted - photo).abs()
+        apart = (embedded.float() - batch["embedding"]).square().sum(1)
+        losses = {
+            "fooled": (judged - 1).square().mean(),
+            "pixels": (off * (mask + 0.1 * (1 - mask)))[:own].sum() / mask[:own].sum() / 3,
+            "maps": sum(
+                functional.l1_loss(map_[:own].float(), wanted.float())
+                for map_, wanted in zip(maps, wanted_maps, strict=True)
+            ),
+            "identity": functional.relu(apart - config.near).mean(),
+            "colours": _coarse(painted - photo, mask)[own:].abs().mean(),
+        }
+        weights = (config.critic, config.pixels, config.maps, config.identity, config.colours)
+        together = sum(weight * loss for weight, loss in zip(weights, losses.values(), strict=True))
+        self._to_paint.zero_grad(set_to_none=True)
+        together.backward()
+        self._to_paint.step()
+        losses |= self._judge(torch.cat([photo, seen[:, 3:5]], 1), shown.detach(), done)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _judge(self, real: Any, painted: Any, done: int) -> dict[str, Any]:
+        with self._compute.autocast():
+            on_real = self._critic(_augmented(real)).float()
+            on_painted = self._critic(_augmented(painted)).float()
+        losses = {"real": (on_real - 1).square().mean(), "painted": on_painted.square().mean()}
+        together = losses["real"] + losses["painted"]
+        if done % self._config.penalty_every == 0:
+            few = real[: len(real) // 2].requires_grad_()
+            slope = torch.autograd.grad(self._critic(few).sum(), few, create_graph=True)[0]
+            losses["slope"] = slope.square().sum((1, 2, 3)).mean()
+            together = together + self._config.penalty * self._config.penalty_every / 2 * losses["slope"]
+        self._to_judge.zero_grad(set_to_none=True)
+        together.backward()
+        self._to_judge.step()
+        return losses
+
+    def samples(self, averages: Mapping[str, Any]) -> NDArray[np.uint8]:
+        """Rows: photo, what is seen, prior, own code (to see what is learnt), three codes of nobody."""
+        random = np.random.default_rng(1)
+        chosen = self._judging[:: max(1, len(self._judging) // _SHOWN)][:_SHOWN]
+        rows = []
+        for turn in range(4):
+            drawn = self._drawn(chosen, random, own=np.full(len(chosen), turn == 0), mirror=False)
+            photo, seen, mask = drawn["unwarped"], drawn["seen"], drawn["mask"]
+            if turn == 0:
+                rows += [photo, seen[:, :3], seen[:, 5:]]
+            with self._compute.autocast():
+                painted = averages["generator"](self._compute.place(seen), self._compute.place(drawn["code"]))
+            rows.append(photo * (1 - mask) + painted.float().cpu() * mask)
+        return sheet(rows)
+
+    def _drawn(
+        self,
+        chosen: NDArray[np.intp],
+        random: np.random.Generator,
+        *,
+        own: NDArray[np.bool_],
+        mirror: bool = True,
+    ) -> dict[str, Any]:
+        """What the generator is given for these faces, and what it is held to."""
+        drawn = [self._one(int(index), random) for index in chosen]
+        photos, unwarped, masks, lines, priors, faces = (np.stack(part) for part in zip(*drawn, strict=True))
+        codes, embeddings = zip(
+            *(self._identity(int(index), random, own=mine) for index, mine in zip(chosen, own, strict=True)),
+            strict=True,
+        )
+        mask = shares(masks)
+        # What lies beneath the mask's soft edge is not seen either.
+        seen = torch.cat([centred(photos) * (mask == 0), mask, shares(lines) * 2 - 1, centred(priors)], 1)
+        parts = {
+            "photo": centred(photos),
+            "unwarped": centred(unwarped),
+            "seen": seen,
+            "mask": mask,
+            "face": shares(faces),
+        }
+        if mirror:
+            turned = torch.from_numpy(random.random(len(chosen)) < 0.5)[:, None, None, None]
+            parts = {name: torch.where(turned, part.flip(3), part) for name, part in parts.items()}
+        return {
+            **parts,
+            "code": torch.from_numpy(np.stack(codes)),
+            "embedding": torch.from_numpy(np.stack(embeddings)),
+        }
+
+    def _one(self, index: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
+        """The photo warped to a surrogate's landmarks, itself, mask, lines, prior, and where the face is."""
+        faces, surrogates = self._faces, self._surrogates
+        landmarks = faces.landmarks[index].astype(np.float64)
+        donor = int(random.choice(faces.donors[index]))
+        own = with_forehead(landmarks)
+        new = deidentified(landmarks, surrogates.shapes[donor], surrogates.shape_model, CAUTION, 1.0)
+        texture = self._textures[donor % len(self._textures)]
+        given = conditions(own, new, texture, surrogates.mean_shape)
+        photo = self._pixels[index]
+        rim = mask_outline(own, new)
+        warped = warp_picture(photo, np.concatenate([new, rim]), np.concatenate([own, rim]), len(photo))
+        share = given.mask[..., np.newaxis] / np.float32(255)
+        moved = np.rint(photo + (warped - photo.astype(np.float32)) * share).astype(np.uint8)
+        return moved, photo, given.mask, given.lines, given.prior, face_masks(new[np.newaxis, :68])[0]
+
+    def _identity(
+        self, index: int, random: np.random.Generator, *, own: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A code, of length sqrt(128), and the embedding that the painted face should have."""
+        members = (
+            [index] if own else random.choice(self._faces.peers[index], self._config.mixed, replace=False)
+        )
+        code = self._codes[members].mean(axis=0)
+        length = np.linalg.norm(code) / np.sqrt(len(code))
+        return (code / length).astype(np.float32), self._embeddings[members].mean(axis=0)
+
+    def _embed_all(self) -> NDArray[np.float32]:
+        masks = face_masks(self._faces.landmarks)
+        parts = []
+        for start in range(0, len(masks), _EMBEDDED_AT_ONCE):
+            part = slice(start, start + _EMBEDDED_AT_ONCE)
+            faces = self._compute.place(centred(self._pixels[part]) * shares(masks[part]))
+            with torch.no_grad(), self._compute.autocast():
+                parts.append(self._siamese(faces)[0].float().cpu().numpy())
+        return np.concatenate(parts)
+
+
+def _rate(share: float) -> float:
+    """The learning rate's course: whole for two thirds, then down to a tenth."""
+    return min(1.0, max(0.1, 1 - 2.7 * (share - 2 / 3)))
+
+
+def _coarse(difference: Any, mask: Any) -> Any:
+    """Means over 16 x 16 px of what lies inside the mask."""
+    return functional.avg_pool2d(difference * mask, 16)
+
+
+def _augmented(canvas: Any) -> Any:
+    """Shift by up to 8 px, and change each picture's brightness and colour a little (DiffAugment)."""
+    count = len(canvas)
+    light = torch.rand(count, 1, 1, 1, device=canvas.device) * 0.4 - 0.2
+    colour = torch.rand(count, 3, 1, 1, device=canvas.device) * 0.2 - 0.1
+    canvas = torch.cat([canvas[:, :3] + light + colour, canvas[:, 3:]], 1)
+    down, across = torch.randint(-8, 9, (2,)).tolist()
+    return torch.roll(canvas, (down, across), (2, 3))
