@@ -15,12 +15,14 @@ from typing import Any
 from fabric_protos.common import configtx_pb2, policies_pb2
 from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
+from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 from veilmesh_fabric.channel_config import Address
 from veilmesh_fabric.msp import read_msp_config
 from veilmesh_fabric.policy import OutOf, SignaturePolicy
 from veilmesh_fabric.wire import decode
 
 from veilmesh_network.errors import NetworkError
+from veilmesh_network.genesis import Consensus
 from veilmesh_network.organisation_groups import (
     auditor_group,
     member_group,
@@ -139,7 +141,19 @@ def with_batches(root: Any, *, max_message_count: int | None = None, timeout_ms:
     if timeout_ms is not None:
         timeout = orderer_pb2.BatchTimeout(timeout=f"{timeout_ms}ms")
         values["BatchTimeout"].value = timeout.SerializeToString(deterministic=True)
+        _set_smartbft_interval(values["ConsensusType"], timeout.timeout)
     return edited
+
+
+def _set_smartbft_interval(value: Any, interval: str) -> None:
+    """Have SmartBFT wait as long: it looks at its own options, and not at `BatchTimeout`."""
+    consensus = decode(orderer_pb2.ConsensusType, value.value, "consensus type")
+    if consensus.type != Consensus.SMARTBFT:
+        return
+    options = decode(smartbft_pb2.Options, consensus.metadata, "options of SmartBFT")
+    options.request_batch_max_interval = interval
+    consensus.metadata = options.SerializeToString(deterministic=True)
+    value.value = consensus.SerializeToString(deterministic=True)
 
 
 def _copy(root: Any) -> Any:

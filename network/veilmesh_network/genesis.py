@@ -199,7 +199,7 @@ def _application_group(profile: ChannelProfile) -> configtx_pb2.ConfigGroup:
 
 def _consensus(profile: ChannelProfile) -> orderer_pb2.ConsensusType:
     metadata = (
-        _SMARTBFT_OPTIONS if profile.consensus is Consensus.SMARTBFT else _raft(profile)
+        _smartbft(profile) if profile.consensus is Consensus.SMARTBFT else _raft(profile)
     ).SerializeToString()
     return orderer_pb2.ConsensusType(type=profile.consensus.value, metadata=metadata)
 
@@ -225,21 +225,26 @@ def _raft(profile: ChannelProfile) -> etcdraft_pb2.ConfigMetadata:
     )
 
 
-_SMARTBFT_OPTIONS = smartbft_pb2.Options(  # configtxgen's defaults, times as Go writes them
-    request_batch_max_count=100,
-    request_batch_max_bytes=10 * 1024 * 1024,
-    request_batch_max_interval="50ms",
-    incoming_message_buffer_size=200,
-    request_pool_size=400,
-    request_forward_timeout="2s",
-    request_complain_timeout="20s",
-    request_auto_remove_timeout="3m0s",
-    view_change_resend_interval="5s",
-    view_change_timeout="20s",
-    leader_heartbeat_timeout="1m0s",
-    leader_heartbeat_count=10,
-    collect_timeout="1s",
-)
+def _smartbft(profile: ChannelProfile) -> smartbft_pb2.Options:
+    """Return SmartBFT's options: configtxgen's defaults, times as Go writes them, the batches' apart.
+
+    SmartBFT does not look at `BatchTimeout`.
+    """
+    return smartbft_pb2.Options(
+        request_batch_max_count=100,
+        request_batch_max_bytes=10 * 1024 * 1024,
+        request_batch_max_interval=f"{profile.batch_timeout_ms}ms",
+        incoming_message_buffer_size=200,
+        request_pool_size=400,
+        request_forward_timeout="2s",
+        request_complain_timeout="20s",
+        request_auto_remove_timeout="3m0s",
+        view_change_resend_interval="5s",
+        view_change_timeout="20s",
+        leader_heartbeat_timeout="1m0s",
+        leader_heartbeat_count=10,
+        collect_timeout="1s",
+    )
 
 
 def _consenter_mapping(profile: ChannelProfile) -> configuration_pb2.Orderers:

@@ -24,6 +24,14 @@ from veilmesh_network.organisation import Organisation
 
 from tests.fabric_network import require_binaries
 
+# configtxgen's own; where one option is given, it fills in none of the others.
+_SMARTBFT_DEFAULTS = (
+    "RequestBatchMaxCount: 100, RequestBatchMaxBytes: 10485760, IncomingMessageBufferSize: 200, "
+    "RequestPoolSize: 400, RequestForwardTimeout: 2s, RequestComplainTimeout: 20s, "
+    "RequestAutoRemoveTimeout: 3m0s, ViewChangeResendInterval: 5s, ViewChangeTimeout: 20s, "
+    "LeaderHeartbeatTimeout: 1m0s, LeaderHeartbeatCount: 10, CollectTimeout: 1s"
+)
+
 
 @pytest.mark.parametrize("orderers", Orderers)
 def test_equals_configtxgen(orderers: Orderers, tmp_path: Path) -> None:
@@ -160,6 +168,7 @@ def _ordering(network: Network) -> Iterator[str]:
     ]
     if settings.orderers is Orderers.BFT:
         yield "OrdererType: BFT"
+        yield f"SmartBFT: {{RequestBatchMaxInterval: {profile.batch_timeout_ms}ms, {_SMARTBFT_DEFAULTS}}}"
         yield "ConsenterMapping:"
         for number, (consenter, file) in enumerate(zip(consenters, files, strict=True), start=1):
             yield f"  - {{ID: {number}, MSPID: OrdererMSP, Identity: {file.certificate}, {consenter}}}"

@@ -8,6 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import configtx_pb2
+from fabric_protos.orderer import configuration_pb2 as orderer_pb2
+from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 from veilmesh_fabric.channel_config import Address, ChannelConfig
 from veilmesh_fabric.config_request import ConfigUpdateRequest
 from veilmesh_fabric.config_update import consents, next_config, proposed_config
@@ -180,6 +182,23 @@ def test_batches_are_the_orderers_business() -> None:
     config = changed(root, [FORGE.orderer_admin])
     assert (config.orderer.max_message_count, config.orderer.batch_timeout) == (7, "50ms")
     assert config.orderer.absolute_max_bytes == CURRENT.orderer.absolute_max_bytes
+
+
+def test_smartbft_waits_for_its_batches_as_long_as_is_said() -> None:
+    root = configtx_pb2.ConfigGroup()
+    root.CopyFrom(ROOT)
+    options = smartbft_pb2.Options(request_batch_max_interval="200ms", request_pool_size=400)
+    consensus = orderer_pb2.ConsensusType(type="BFT", metadata=options.SerializeToString())
+    root.groups["Orderer"].values["ConsensusType"].value = consensus.SerializeToString()
+    counted = edits.with_batches(root, max_message_count=7)
+    assert _smartbft(counted) == options
+    options.request_batch_max_interval = "50ms"
+    assert _smartbft(edits.with_batches(root, timeout_ms=50)) == options
+
+
+def _smartbft(root: Any) -> Any:
+    value = root.groups["Orderer"].values["ConsensusType"].value
+    return smartbft_pb2.Options.FromString(orderer_pb2.ConsensusType.FromString(value).metadata)
 
 
 def only_member() -> Any:
