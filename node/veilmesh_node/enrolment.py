@@ -49,7 +49,14 @@ from veilmesh_node.errors import (
 )
 from veilmesh_node.journal import DONE, STARTED, Kind, Operation, Transition
 from veilmesh_node.operations import Traces, commit, endorse
-from veilmesh_node.ports import ANCHOR_BATCH, REGISTER_REFERENCE, UPDATE_REFERENCE, Faces, Surrogate
+from veilmesh_node.ports import (
+    ANCHOR_BATCH,
+    REGISTER_REFERENCE,
+    UPDATE_REFERENCE,
+    Faces,
+    FoundFace,
+    Surrogate,
+)
 from veilmesh_node.vault import NewTemplate, Recalled
 
 MAX_PHOTOS = 16
@@ -197,12 +204,13 @@ class Enrolment:
         """Do all that needs the photos."""
         faces, policy = self._env.require_faces(), await self._env.ledger.policy()
         anonymizers = _allowed(request.anonymizer, policy, faces.anonymizers)
-        fresh = await _features_of_one_person(faces, request.photos, policy.terms.threshold_micro)
+        samples = await _samples_of_one_person(faces, request.photos, policy.terms.threshold_micro)
+        fresh = fuse([sample.features for sample in samples])
         old = self._recall(replaced, damaged_is_none=replacing)
         lineage = begin(fresh)
         if replaced is not None and not replacing:
             lineage = _renewed(old, replaced, fresh, faces.model_digest, policy.terms.threshold_micro)
-        surrogate = await faces.release(request.photos[0], anonymizers, policy.terms)
+        surrogate = await faces.release(request.photos[0], samples[0], anonymizers, policy.terms)
         new = self._env.vault.prepare(
             lineage,
             reference_id=operation.subject,
@@ -388,8 +396,10 @@ def _allowed(requested: str, policy: Policy, available: Sequence[str]) -> list[s
     return names
 
 
-async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], threshold_micro: int) -> Features:
-    """Return the fused features of the photos.
+async def _samples_of_one_person(
+    faces: Faces, photos: Sequence[bytes], threshold_micro: int
+) -> Sequence[FoundFace]:
+    """Return the face in each of the photos.
 
     Raises:
         SampleRejectedError: a photo is not usable, or shows somebody else at the policy's threshold.
@@ -397,14 +407,14 @@ async def _features_of_one_person(faces: Faces, photos: Sequence[bytes], thresho
     found, reasons = [], []
     for number, photo in enumerate(photos, start=1):
         try:
-            found.append(await faces.encode_sample(photo))
+            found.append(await faces.find_sample(photo))
         except SampleRejectedError as err:
             reasons += [f"photo {number}: {reason}" for reason in err.reasons]
     if not reasons:
-        reasons = _strangers(found, threshold_micro)
+        reasons = _strangers([sample.features for sample in found], threshold_micro)
     if reasons:
         raise SampleRejectedError(reasons)
-    return fuse(found)
+    return found
 
 
 def _strangers(samples: Sequence[Features], threshold_micro: int) -> list[str]:

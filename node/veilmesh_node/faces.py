@@ -75,8 +75,8 @@ class MlFaces:
     def close(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    async def encode_sample(self, photo: bytes) -> Features:
-        return await self._on_worker(lambda: self._encode(*self._enrollable(photo)))
+    async def find_sample(self, photo: bytes) -> FoundFace:
+        return await self._on_worker(lambda: self._find_sample(photo))
 
     async def encode_probe(self, photo: bytes, marked: FaceBox | None = None) -> Features:
         return await self._on_worker(
@@ -86,14 +86,16 @@ class MlFaces:
     async def find_faces(self, photo: bytes, *, limit: int) -> Sequence[FoundFace]:
         return await self._on_worker(lambda: self._find(photo, limit))
 
-    async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
-        return await self._on_worker(lambda: self._release(photo, anonymizers, terms))
+    async def release(
+        self, photo: bytes, face: FoundFace, anonymizers: Sequence[str], terms: Terms
+    ) -> Surrogate:
+        return await self._on_worker(lambda: self._release(photo, face, anonymizers, terms))
 
     async def _on_worker(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
-    def _enrollable(self, photo: bytes) -> "tuple[RgbImage, Face]":
-        """Return a picture and the face in it that a person can be enrolled from."""
+    def _find_sample(self, photo: bytes) -> FoundFace:
+        """Find and encode the face that a person can be enrolled from."""
         from veilmesh_ml.quality import assess_for_enrolment  # noqa: PLC0415
 
         image = _read(photo)
@@ -101,7 +103,7 @@ class MlFaces:
         report = assess_for_enrolment(image, faces)
         if not report.passed:
             raise SampleRejectedError(report.reasons)
-        return image, faces[0]
+        return _found(faces[0], report.clarity, self._encode(image, faces[0]))
 
     def _comparable(self, photo: bytes) -> "tuple[RgbImage, Face]":
         """Return a picture and the one face in it, however poor: a poor probe fails to match, no more."""
@@ -123,12 +125,7 @@ class MlFaces:
                 [f"the picture shows {len(faces)} faces; {limit} are searched for at most"]
             )
         return [
-            FoundFace(
-                box=FaceBox(face.box.left, face.box.top, face.box.right, face.box.bottom),
-                landmarks=tuple(map(tuple, face.landmarks.tolist())),
-                clarity=assess_for_enrolment(image, [face]).clarity,
-                features=Features(tuple(row.tolist())),
-            )
+            _found(face, assess_for_enrolment(image, [face]).clarity, Features(tuple(row.tolist())))
             for face, row in zip(faces, self._features(image, faces), strict=True)
         ]
 
@@ -147,12 +144,12 @@ class MlFaces:
     def _encode(self, image: "RgbImage", face: "Face") -> Features:
         return Features(tuple(self._features(image, [face])[0].tolist()))
 
-    def _release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+    def _release(self, photo: bytes, found: FoundFace, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
         from veilmesh_ml import MlError, encode_image, load_anonymizer  # noqa: PLC0415
         from veilmesh_ml.gate import GateLevel, ReleaseGate  # noqa: PLC0415
         from veilmesh_ml.release import release  # noqa: PLC0415
 
-        image, face = _cropped(*self._enrollable(photo))
+        image, face = _cropped(_read(photo), _face(found))
         gate = ReleaseGate(
             self._engine,
             threshold_dissimilarity=terms.threshold_micro / MICRO,
@@ -174,6 +171,20 @@ class MlFaces:
             parameters_sha256=_digest(released),
             gate_model_digest=self._engine.model_digest,
         )
+
+
+def _found(face: "Face", clarity: float, features: Features) -> FoundFace:
+    box = FaceBox(face.box.left, face.box.top, face.box.right, face.box.bottom)
+    return FoundFace(box, tuple(map(tuple, face.landmarks.tolist())), clarity, features)
+
+
+def _face(found: FoundFace) -> "Face":
+    """Return it as the library has it; how sure the detector was is not known any more, and stands as 0."""
+    import numpy as np  # noqa: PLC0415 - a node may lack the library
+    from veilmesh_ml import Box, Face  # noqa: PLC0415
+
+    box = Box(found.box.left, found.box.top, found.box.right, found.box.bottom)
+    return Face(box, np.array(found.landmarks, dtype=np.int64), 0.0)
 
 
 def _cropped(image: "RgbImage", face: "Face") -> "tuple[RgbImage, Face]":

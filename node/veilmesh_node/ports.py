@@ -169,8 +169,8 @@ class Faces(Protocol):
     @property
     def anonymizers(self) -> Sequence[str]: ...
 
-    async def encode_sample(self, photo: bytes) -> Features:
-        """Return the features of the one face in a photo that is good enough to enrol a person from.
+    async def find_sample(self, photo: bytes) -> FoundFace:
+        """Return the one face in a photo that is good enough to enrol a person from.
 
         Raises:
             SampleRejectedError: not an image, no face, several, or not good enough; with all reasons.
@@ -193,8 +193,16 @@ class Faces(Protocol):
         """
         ...
 
-    async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+    async def release(
+        self, photo: bytes, face: FoundFace, anonymizers: Sequence[str], terms: Terms
+    ) -> Surrogate:
         """Return the first surrogate that the release gate lets out, trying `anonymizers` in order.
+
+        Args:
+            photo: of which the face and its surroundings are shown.
+            face: as `find_sample` found it in there.
+            anonymizers: names.
+            terms: the policy's.
 
         Raises:
             SampleRejectedError: not an image.

@@ -270,7 +270,7 @@ async def test_the_log_tells_ids_and_nothing_of_a_face(consortium: LiveConsortiu
     from veilmesh_node.faces import MlFaces
 
     faces = MlFaces()
-    features = await faces.encode_sample(portrait(0))
+    features = (await faces.find_sample(portrait(0))).features
     faces.close()
     for node in consortium.nodes.values():
         log = node.log.read_text()

@@ -101,8 +101,9 @@ class MemoryFaces:
     model_digest = MODEL
     anonymizers: Sequence[str] = ("mask", "blur")
 
-    async def encode_sample(self, photo: bytes) -> Features:
-        return await self.encode_probe(photo)
+    async def find_sample(self, photo: bytes) -> FoundFace:
+        features = await self.encode_probe(photo)
+        return FoundFace(FaceBox(0, 0, 9, 9), [(0, 0)] * 68, 0.5, features)
 
     async def encode_probe(self, photo: bytes, marked: FaceBox | None = None) -> Features:
         assert marked is None
@@ -120,12 +121,12 @@ class MemoryFaces:
         people = [person for person in photo.split(b"+") if person != b"nobody"]
         if len(people) > limit:
             raise SampleRejectedError([f"{len(people)} faces"])
-        return [
-            FoundFace(FaceBox(0, 0, 9, 9), [(0, 0)] * 68, 0.5, await self.encode_probe(person))
-            for person in people
-        ]
+        return [await self.find_sample(person) for person in people]
 
-    async def release(self, photo: bytes, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
+    async def release(
+        self, photo: bytes, face: FoundFace, anonymizers: Sequence[str], terms: Terms
+    ) -> Surrogate:
+        assert face == await self.find_sample(photo)
         assert terms.gate_level
         method = anonymizers[0]
         image = sha256(method.encode() + photo).digest() * 100

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from veilmesh_chaincode.records.policy import Terms
 from veilmesh_node.domain.decision import decide
 from veilmesh_node.errors import HomeError, SampleRejectedError, SurrogateRefusedError
 from veilmesh_node.faces import MlFaces
+from veilmesh_node.ports import Surrogate
 
 from tests.unit.chaincode.consortium import TERMS
 from tests.unit.ml.tiny_onnx import FEATURES, write_encoder
@@ -41,6 +43,10 @@ def picture(change: "Callable[[Image.Image], Image.Image]" = lambda image: image
     return stream.getvalue()
 
 
+async def released(faces: MlFaces, photo: bytes, anonymizer: str, terms: Terms) -> Surrogate:
+    return await faces.release(photo, await faces.find_sample(photo), [anonymizer], terms)
+
+
 def side_by_side(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
@@ -55,7 +61,7 @@ def test_another_encoder_takes_dlibs_place(faces: MlFaces, tmp_path: Path) -> No
     plugged = MlFaces(encoder)
     try:
         assert plugged.model_digest != faces.model_digest
-        assert len(asyncio.run(plugged.encode_sample(picture()))) == FEATURES
+        assert len(asyncio.run(plugged.find_sample(picture())).features) == FEATURES
     finally:
         plugged.close()
     encoder.with_suffix(".toml").write_text("name = 'tiny'")
@@ -64,7 +70,7 @@ def test_another_encoder_takes_dlibs_place(faces: MlFaces, tmp_path: Path) -> No
 
 
 def test_pictures_of_one_person_match(faces: MlFaces) -> None:
-    sample = asyncio.run(faces.encode_sample(picture()))
+    sample = asyncio.run(faces.find_sample(picture())).features
     probe = asyncio.run(faces.encode_probe(picture(lambda image: image.rotate(3).convert("L"))))
     assert decide(sample.dissimilarity(probe), 600_000).value == "match"
 
@@ -122,11 +128,11 @@ def test_a_face_that_the_border_cuts_has_a_clarity(faces: MlFaces, turn: int) ->
 )
 def test_what_cannot_be_enrolled(faces: MlFaces, photo: Callable[[], bytes], reason: str) -> None:
     with pytest.raises(SampleRejectedError, match=reason):
-        asyncio.run(faces.encode_sample(photo()))
+        asyncio.run(faces.find_sample(photo()))
 
 
 def test_a_surrogate_shows_the_face_alone_and_unrecognisable(faces: MlFaces) -> None:
-    surrogate = asyncio.run(faces.release(picture(), ["mask"], ALLOWED))
+    surrogate = asyncio.run(released(faces, picture(), "mask", ALLOWED))
     assert surrogate.anonymizer == "mask"
     assert surrogate.gate_model_digest == faces.model_digest
     from PIL import Image
@@ -136,6 +142,14 @@ def test_a_surrogate_shows_the_face_alone_and_unrecognisable(faces: MlFaces) -> 
         assert image.width * image.height < 512 * 512 / 4
     with pytest.raises(SampleRejectedError):
         asyncio.run(faces.encode_probe(surrogate.image))
+
+
+def test_a_face_is_looked_for_once(faces: MlFaces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enrolling finds it, checks its quality and encodes it; releasing trusts that."""
+    sample = asyncio.run(faces.find_sample(picture()))
+    monkeypatch.setattr(faces._engine, "detect", lambda *_args, **_options: pytest.fail("detected again"))
+    surrogate = asyncio.run(faces.release(picture(), sample, ["mask"], ALLOWED))
+    assert surrogate.anonymizer == "mask"
 
 
 def test_what_the_policy_does_not_allow_is_not_released_in_its_stead(
@@ -151,4 +165,4 @@ def test_what_the_policy_does_not_allow_is_not_released_in_its_stead(
     monkeypatch.setattr(GateVerdict, "passed", property(lambda verdict: verdict.method == "mask"))
     only_pixelate = ALLOWED.replace(anonymizers=["pixelate"])
     with pytest.raises(SurrogateRefusedError, match="only mask passed"):
-        asyncio.run(faces.release(picture(), ["pixelate"], only_pixelate))
+        asyncio.run(released(faces, picture(), "pixelate", only_pixelate))

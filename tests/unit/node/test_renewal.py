@@ -142,7 +142,7 @@ class TestNode:
     async def test_photos_are_fused(self, org1: MemoryNode) -> None:
         photos = [photo("ada"), photo("ada", 2)]
         reference = (await org1.node.enrolment.enrol(enrol_request(*photos))).reference
-        samples = [await MemoryFaces().encode_sample(each) for each in photos]
+        samples = [(await MemoryFaces().find_sample(each)).features for each in photos]
         lineage = await self.lineage(org1, reference.reference_id)
         assert lineage.template.dissimilarity(fuse(samples)) < 1e-12
         assert lineage.origin.dissimilarity(fuse(samples)) < 1e-12
