@@ -6,7 +6,8 @@ For each face:
    and after each attack (`attacks.py`), all of them in one batch of the encoder. A face recognised here is
    refused already, and left alone.
 2. With landmarks found anew, in a second batch: after those attacks that look for them. Where the method
-   promises that a face is still found, the detector is asked once, and its landmarks are tried too.
+   promises that a face is still found, the detector is asked once, near the face, and its landmarks are
+   tried too.
 
 Where the surroundings of a face are one flat colour there is nothing left to attack, and that is the only
 check. (An encoder makes features even of nothing, and for one face in fifty they lie near the limit.)
@@ -22,10 +23,12 @@ lower threshold the consortium's matching uses: `docs/faces.md`.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +42,10 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.model_files import ENCODER
 from veilmesh_ml.regions import surroundings
 from veilmesh_ml.sample_features import mirrors
+from veilmesh_ml.threads import default_threads
 
 FOUND_AGAIN_OVERLAP: Final = 0.3  # a face found there counts as this one
+FINDABLE_WITHIN: Final = 0.4  # of the box, on every side: a face that is still there is found within
 FACES_AT_ONCE: Final = 8  # whose chips are held together
 MIRROR_WITHIN: Final = 0.03  # above the limit; farther off it rarely decides: docs/faces.md
 
@@ -181,12 +186,24 @@ class ReleaseGate:
         return GateVerdict(anonymized.method, self.level, self.threshold_dissimilarity, tuple(checks))
 
     def _attack(self, candidates: Sequence[Candidate]) -> list["_Case"]:
+        """Attack a few faces at a time, looking at several of these at once."""
+        threads = min(default_threads(), len(candidates))
+        if threads <= 1:
+            return self._attack_each_by(map, candidates)
+        with ThreadPoolExecutor(threads, thread_name_prefix="gate") as pool:
+            return self._attack_each_by(pool.map, candidates)
+
+    def _attack_each_by(self, each: "_Map", candidates: Sequence[Candidate]) -> list["_Case"]:
+        """`each`: calls a function with one case after another, or with several at once."""
         cases: list[_Case] = []
         for start in range(0, len(candidates), FACES_AT_ONCE):
             batch = [_Case.of(candidate) for candidate in candidates[start : start + FACES_AT_ONCE]]
             for look in (self._with_known_landmarks, self._with_landmarks_found_anew):
                 undecided = [case for case in batch if case.undecided]
-                self._compare([(case, view) for case in undecided for view in look(case)])
+                views = each(partial(_views, look), undecided)
+                self._compare(
+                    [(case, view) for case, of_it in zip(undecided, views, strict=True) for view in of_it]
+                )
             cases += batch
         return cases
 
@@ -220,8 +237,13 @@ class ReleaseGate:
     def _detected(self, case: "_Case", window: RgbImage, known: Face) -> Iterator["_View"]:
         """Check that the face is found, and look at it as it was found."""
         started = time.perf_counter()
+        near = known.box.grown(FINDABLE_WITHIN).within(*window.shape[:2])
+        part = np.ascontiguousarray(window[near.top : near.bottom, near.left : near.right])
+        faces = self.engine.detect(part) if part.size else []
         found = [
-            face for face in self.engine.detect(window) if face.box.overlap(known.box) >= FOUND_AGAIN_OVERLAP
+            face
+            for face in (each.moved(near.left, near.top) for each in faces)
+            if face.box.overlap(known.box) >= FOUND_AGAIN_OVERLAP
         ]
         promise = Promise.FACE_FINDABLE
         case.checks.append(GateCheck(promise.value, promise, 0, bool(found), None, None, _ms_since(started)))
@@ -277,6 +299,14 @@ class _View:
     chip: RgbImage  # uint8 (150, 150, 3)
     nearer: float  # see `Attack`
     ms: float
+
+
+_Look: TypeAlias = Callable[["_Case"], Iterator[_View]]
+_Map: TypeAlias = Callable[[Callable[["_Case"], list[_View]], Iterable["_Case"]], Iterable[list[_View]]]
+
+
+def _views(look: _Look, case: "_Case") -> list[_View]:
+    return list(look(case))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
