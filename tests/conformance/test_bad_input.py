@@ -34,7 +34,13 @@ from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.provisioning import write_client_home
 from veilmesh_node.demo.shell import Answer, run
 
-from tests.fabric_network import FabricNetwork, found_consortium, free_first_port, require_binaries
+from tests.fabric_network import (
+    FabricNetwork,
+    found_consortium,
+    free_first_port,
+    require_binaries,
+    running_network,
+)
 
 pytestmark = pytest.mark.fabric
 
@@ -57,11 +63,9 @@ def told(answer: Answer) -> str:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of one member, with a consortium in its ledger; down."""
-    require_binaries()
     folder = tmp_path_factory.mktemp("made") / "network"
-    up = running.up(folder, members=1, fabric=True, port=free_first_port())
-    asyncio.run(found_consortium(FabricNetwork(up.network)))
-    running.down(folder)
+    with running_network(folder, members=1) as network:
+        asyncio.run(found_consortium(network))
     return folder
 
 

@@ -28,7 +28,7 @@ from veilmesh_network.fabric.processes import process_table, processes_file
 from veilmesh_network.network import Network
 from veilmesh_network.supervisor import LedgerProcess
 
-from tests.fabric_network import FabricNetwork, found_consortium, free_first_port, require_binaries
+from tests.fabric_network import FabricNetwork, found_consortium, free_first_port, running_network
 
 Result = TypeVar("Result")
 
@@ -36,11 +36,9 @@ Result = TypeVar("Result")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of one member, with a consortium in its ledger; down."""
-    require_binaries()
     folder = tmp_path_factory.mktemp("life") / "network"
-    up = running.up(folder, members=1, fabric=True, port=free_first_port())
-    asyncio.run(found_consortium(FabricNetwork(up.network)))
-    running.down(folder)
+    with running_network(folder, members=1) as network:
+        asyncio.run(found_consortium(network))
     return folder
 
 

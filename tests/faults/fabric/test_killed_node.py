@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import grpc.aio
 import pytest
 from veilmesh.v1 import node_pb2
 from veilmesh_network.running import up
 
 from tests.fabric_network import free_first_port, require_binaries
-from tests.faults.node.crashes import crash_file, owned, restart, started
+from tests.faults.node.crashes import die_in_call, owned, restart, started
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode, portrait
 
 POINTS = [
@@ -37,10 +36,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_node_killed_in_mid_submit(node: LiveNode, point: str) -> None:
     before = await owned(node)
-    crash_file(node).write_text(point)
     request = node_pb2.EnrolRequest(photos=[portrait()], idempotency_key=point)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await node.call("Enrol", request)
+    await die_in_call(node, point, "Enrol", request)
     await restart(node)
     response = await node.call("Enrol", request)
     after = await owned(node)

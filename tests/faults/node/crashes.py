@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import grpc.aio
+import pytest
 from veilmesh.v1 import node_pb2
 from veilmesh_chaincode.records.enrolment import Reference
 
@@ -18,6 +20,13 @@ def started(node: LiveNode) -> LiveNode:
     node.kill()
     node.start("tests.faults.node.crashing_node", "--crash-file", str(crash_file(node)))
     return node
+
+
+async def die_in_call(node: LiveNode, point: str, method: str, request: object) -> None:
+    """Call a node that dies at `point` on the way."""
+    crash_file(node).write_text(point)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await node.call(method, request)
 
 
 async def restart(node: LiveNode) -> node_pb2.GetStatusResponse:

@@ -11,7 +11,6 @@ import asyncio
 from pathlib import Path
 
 import grpc
-import grpc.aio
 import pytest
 from veilmesh.v1 import node_pb2, outcome_pb2
 from veilmesh_chaincode.records.authentication import (
@@ -22,7 +21,7 @@ from veilmesh_chaincode.records.authentication import (
 from veilmesh_chaincode.records.enrolment import ReferenceStatus
 from veilmesh_chaincode.records.pages import Page
 
-from tests.faults.node.crashes import crash_file, enrolled, owned, restart, started
+from tests.faults.node.crashes import crash_file, die_in_call, enrolled, owned, restart, started
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode, portrait, refused
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
@@ -90,10 +89,8 @@ def reference_id(org1: LiveNode) -> str:
 @pytest.mark.parametrize("point", ENROL)
 async def test_enrol(org1: LiveNode, point: str) -> None:
     before = await owned(org1)
-    crash_file(org1).write_text(point)
     request = node_pb2.EnrolRequest(photos=[portrait()], idempotency_key=point)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await org1.call("Enrol", request)
+    await die_in_call(org1, point, "Enrol", request)
     status = await restart(org1)
     recovered = await owned(org1)
     assert len(recovered) - len(before) in {0, 1}
@@ -108,10 +105,8 @@ async def test_enrol(org1: LiveNode, point: str) -> None:
 @pytest.mark.parametrize("point", UPDATE)
 async def test_update(org1: LiveNode, reference_id: str, point: str) -> None:
     before = (await owned(org1))[reference_id].version
-    crash_file(org1).write_text(point)
     request = node_pb2.UpdateRequest(reference_id=reference_id, photos=[portrait(1)], idempotency_key=point)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await org1.call("Update", request)
+    await die_in_call(org1, point, "Update", request)
     await restart(org1)
     assert (await owned(org1))[reference_id].version - before in {0, 1}
     response = await org1.call("Update", request)
@@ -125,9 +120,7 @@ async def test_erase(org1: LiveNode, point: str) -> None:
     reference_id = await enrolled(org1)
     cid = (await owned(org1))[reference_id].surrogate_cid
     assert cid in stored_content(org1)
-    crash_file(org1).write_text(point)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await org1.call("Erase", node_pb2.EraseRequest(reference_id=reference_id))
+    await die_in_call(org1, point, "Erase", node_pb2.EraseRequest(reference_id=reference_id))
     await restart(org1)
     left = await owned(org1)
     assert left[reference_id].status is ReferenceStatus.ERASED
@@ -147,12 +140,10 @@ async def test_verify_where_the_relying_node_dies(
     org1: LiveNode, org2: LiveNode, reference_id: str, point: str
 ) -> None:
     known = len(await authentications(org1, reference_id))
-    crash_file(org2).write_text(point)
     request = node_pb2.VerifyRequest(
         photo=portrait(1), reference_id=reference_id, purpose="travel", idempotency_key=point
     )
-    with pytest.raises(grpc.aio.AioRpcError):
-        await org2.call("Verify", request)
+    await die_in_call(org2, point, "Verify", request)
     await restart(org2)
     assert not (await org1.settled()).disagreements
     left = await authentications(org1, reference_id)

@@ -21,13 +21,7 @@ from tests.unit.chaincode.shim.fake_peer import (
     StreamTerminatedError,
     TransactionFailedError,
 )
-from tests.unit.chaincode.shim.serving import OneContract, creator
-
-CREATOR = creator()
-
-
-async def get(stub: TransactionStub, args: Sequence[bytes]) -> bytes:
-    return await stub.get_state(args[0].decode()) or b"nothing"
+from tests.unit.chaincode.shim.serving import CREATOR, OneContract, Waiting, get
 
 
 async def put(stub: TransactionStub, args: Sequence[bytes]) -> bytes:
@@ -35,25 +29,6 @@ async def put(stub: TransactionStub, args: Sequence[bytes]) -> bytes:
     for arg in args:
         await stub.put_state(arg.decode(), arg)
     return b""
-
-
-class Waiting:
-    """A contract that says when it has begun, and waits to be let go unless it is asked to be quick."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.let_go = asyncio.Event()
-        self.cancelled = asyncio.Event()
-
-    async def __call__(self, stub: TransactionStub, args: Sequence[bytes]) -> bytes:
-        self.begun.set()
-        try:
-            if b"quick" not in args:
-                await self.let_go.wait()
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-        return await get(stub, args)
 
 
 async def test_ten_thousand_evaluates_at_concurrency_400_and_no_reply_lost() -> None:

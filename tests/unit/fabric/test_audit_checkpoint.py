@@ -10,6 +10,7 @@ from veilmesh_fabric.audit_checkpoint import AuditCheckpoint
 from veilmesh_fabric.block import decode_block, header_hash
 from veilmesh_fabric.errors import CheckpointError, VerificationError
 from veilmesh_fabric.rules import Rule
+from veilmesh_fabric.standing import Standing
 from veilmesh_fabric.verification import ChainVerifier, verify_blocks
 from veilmesh_fabric.verification_report import VerificationReport
 
@@ -36,6 +37,12 @@ def verified_in_parts(blocks: Sequence[bytes], path: Path, *stops: int) -> Verif
             assert verifier.standing is not None
             checkpoint.save(verifier.standing)
     return verifier.report()
+
+
+def standing_in(checkpoint: AuditCheckpoint, genesis_hash: bytes | None = None) -> Standing:
+    loaded = checkpoint.load(genesis_hash)
+    assert loaded is not None
+    return loaded[0]
 
 
 def outcome(report: VerificationReport) -> tuple[object, ...]:
@@ -132,10 +139,9 @@ def test_a_lie_behind_the_stop_is_found(path: Path) -> None:
     blocks = recorded("raft").blocks
     verified_in_parts(blocks[:8], path)
     with AuditCheckpoint.open(path) as checkpoint:
-        loaded = checkpoint.load(genesis_hash(blocks))
-    assert loaded is not None
+        standing = standing_in(checkpoint, genesis_hash(blocks))
     with pytest.raises(VerificationError) as caught:
-        ChainVerifier(blocks[0], standing=loaded[0]).add(recorded("smartbft").blocks[8])
+        ChainVerifier(blocks[0], standing=standing).add(recorded("smartbft").blocks[8])
     assert caught.value.rule == Rule.PREVIOUS_HASH
 
 
@@ -143,31 +149,23 @@ def test_what_was_not_saved_is_verified_again(path: Path) -> None:
     blocks = recorded("raft").blocks
     verified_in_parts(blocks[:3], path)
     with AuditCheckpoint.open(path) as checkpoint:
-        loaded = checkpoint.load(None)
-        assert loaded is not None
-        verifier = ChainVerifier(standing=loaded[0])
+        verifier = ChainVerifier(standing=standing_in(checkpoint))
         verifier.add(blocks[3])
     with AuditCheckpoint.open(path) as checkpoint:
-        loaded = checkpoint.load(None)
-    assert loaded is not None
-    assert loaded[0].tally.blocks == 3
+        assert standing_in(checkpoint).tally.blocks == 3
 
 
 def test_save_that_fails_leaves_the_file_and_what_is_to_be_saved_as_they_were(path: Path) -> None:
     blocks = recorded("raft").blocks
     verified_in_parts(blocks[:3], path)
     with AuditCheckpoint.open(path) as checkpoint:
-        loaded = checkpoint.load(None)
-        assert loaded is not None
-        verifier = ChainVerifier(standing=loaded[0])
+        verifier = ChainVerifier(standing=standing_in(checkpoint))
         for data in blocks[3:6]:
             verifier.add(data)
         assert verifier.standing is not None
         with pytest.raises(TypeError):
             checkpoint.save(verifier.standing, {"no JSON": object()})
-        kept = checkpoint.load(None)
-        assert kept is not None
-        assert kept[0].tally.blocks == 3
+        assert standing_in(checkpoint).tally.blocks == 3
         checkpoint.save(verifier.standing)
     assert outcome(verified_in_parts(blocks, path)) == outcome(verify_blocks(blocks))
 

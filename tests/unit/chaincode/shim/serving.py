@@ -32,6 +32,30 @@ class OneContract:
         return Response(200, "", await self._contract(stub, args))
 
 
+async def get(stub: TransactionStub, args: Sequence[bytes]) -> bytes:
+    """A contract that reads the key named first."""
+    return await stub.get_state(args[0].decode()) or b"nothing"
+
+
+class Waiting:
+    """A contract that says when it has begun, and waits to be let go unless it is asked to be quick."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self, stub: TransactionStub, args: Sequence[bytes]) -> bytes:
+        self.begun.set()
+        try:
+            if b"quick" not in args:
+                await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return await get(stub, args)
+
+
 @asynccontextmanager
 async def serving(
     chaincode: Chaincode, peer: FakePeer | None = None, metrics: Metrics | None = None
@@ -53,3 +77,6 @@ def creator(role: str = "node", msp_id: str = "Org1MSP") -> bytes:
     authority = CertificateAuthority.create("ca.org1.example.com", "org1.example.com")
     pair = authority.issue_signing("someone", role=NodeRole.CLIENT, attributes={"role": role})
     return bytes(SerializedIdentity(mspid=msp_id, id_bytes=pair.certificate_pem).SerializeToString())
+
+
+CREATOR = creator()

@@ -17,32 +17,7 @@ from tests.unit.chaincode.shim.fake_peer import (
     StreamTerminatedError,
     TransactionFailedError,
 )
-from tests.unit.chaincode.shim.serving import PACKAGE_ID, OneContract, creator, serving
-
-CREATOR = creator()
-
-
-async def get(stub: TransactionStub, args: Sequence[bytes]) -> bytes:
-    return await stub.get_state(args[0].decode()) or b"nothing"
-
-
-class Waiting:
-    """A contract that says when it has begun, and waits to be let go unless it is asked to be quick."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.let_go = asyncio.Event()
-        self.cancelled = 0
-
-    async def __call__(self, stub: TransactionStub, args: Sequence[bytes]) -> bytes:
-        self.begun.set()
-        try:
-            if b"quick" not in args:
-                await self.let_go.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return await get(stub, args)
+from tests.unit.chaincode.shim.serving import CREATOR, PACKAGE_ID, OneContract, Waiting, get, serving
 
 
 async def test_it_registers_as_its_package_and_answers() -> None:
@@ -157,7 +132,7 @@ async def test_a_peer_that_goes_away_cancels_its_transactions() -> None:
     async with serving(OneContract(waiting), metrics=metrics) as (peer, _):
         running = asyncio.create_task(peer.execute(b"a", creator=CREATOR))
         await waiting.begun.wait()
-    assert waiting.cancelled == 1
+    assert waiting.cancelled.is_set()
     peer.terminated()
     with pytest.raises(StreamTerminatedError):
         await running
