@@ -13,7 +13,7 @@ from torch import Tensor, nn
 SIDE_PX: Final = 48  # FER2013's
 EXPRESSIONS: Final = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 FEATURES: Final = 512
-_CHANNELS: Final = (32, 64, 96, 128, 192)
+_CHANNELS: Final = (16, 32, 64, 96, 128)
 
 
 class ExpressionClassifier(nn.Module):  # type: ignore[misc]  # torch's classes have no types here
@@ -48,7 +48,7 @@ class _Module(nn.Module):  # type: ignore[misc]  # torch's classes have no types
 
     def __init__(self, before: int, after: int, *, stride: int) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(_convolution(before, after), _convolution(after, after, stride))
+        self.convolutions = nn.Sequential(_convolution(before, after, stride), _convolution(after, after))
         self.short_cut = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(before, after, 1))
 
     def forward(self, places: Tensor) -> Tensor:
