@@ -1,1 +1,5 @@
-"""Builds what the package ships as weights. Needs scikit-learn, the extra `[evaluate]`."""
+"""Builds what the package ships as weights.
+
+The bank of averages (`bank`) needs scikit-learn, the extra `[evaluate]`; networks (`trainer`) need torch,
+the extra `[gan]`, and a file that `prepare` makes.
+"""

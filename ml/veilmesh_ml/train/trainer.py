@@ -5,10 +5,11 @@ How to write a recipe (`recipes/NAME.py`):
 1. a frozen dataclass of numbers, the config: at least `batch`, `seed` and `steps` (`RecipeConfig`);
 2. a class with the members of `Recipe`. Its `__init__(config, packed, compute)` builds networks and
    optimizers; put networks on the device with `compute.place(network)`, and run them inside
-   `with compute.autocast():`. `batch` draws with the generator it is given and with nothing else; `step` does
-   its own zero_grad, backward and optimizer steps (a GAN has two) and returns its losses; `samples` draws a
-   grid from the averaged networks;
-3. add it to `recipes.RECIPES`.
+   `with compute.autocast():`. `batch` draws with the generator it is given and with nothing else; it may run
+   in other processes (see `batches`), and what it returns travels: best as arrays of uint8. `step` does its
+   own zero_grad, backward and optimizer steps (a GAN has two) and returns its losses; `samples` draws a grid
+   from the averaged networks;
+3. `MODEL = Model(Config, Recipe)` at its end, and NAME in `models.NAMES`.
 
 The loop does the rest: seeds, moving averages, checkpoints that go on bit for bit (on one machine's CPU with
 the same number of threads), the log, sample grids, the clock, signals, losses that are no numbers, too little
@@ -40,6 +41,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from veilmesh_ml.errors import DeviceError, DivergedError, ModelError, TrainingError
+from veilmesh_ml.train.batches import Batches, workers_beside
 from veilmesh_ml.train.checkpoints import read_tensors, write_file, write_tensors
 
 STATE: Final = "state.safetensors"
@@ -47,7 +49,7 @@ LOG: Final = "log.jsonl"
 SMALLEST_BATCH: Final = 4
 _LOG_EVERY_S: Final = 30.0
 
-Batch: TypeAlias = Mapping[str, Any]  # tensors, on the CPU
+Batch: TypeAlias = Mapping[str, Any]  # tensors or arrays, on the CPU
 Losses: TypeAlias = Mapping[str, Any]  # tensors without dimension, or floats
 
 
@@ -86,10 +88,10 @@ class Compute:
         return context
 
     def place(self, module_or_tensor: Any) -> Any:
-        """Return it on the device; of what has four dimensions, channels last."""
+        """Return it on the device; pictures of floats and networks channels last."""
         if isinstance(module_or_tensor, torch.nn.Module):
             return module_or_tensor.to(self.device, memory_format=torch.channels_last)
-        if module_or_tensor.ndim == 4:
+        if module_or_tensor.ndim == 4 and module_or_tensor.is_floating_point():
             return module_or_tensor.to(self.device, memory_format=torch.channels_last)
         return module_or_tensor.to(self.device)
 
@@ -111,7 +113,7 @@ class Recipe(Protocol):
     def optimizers(self) -> Mapping[str, Any]: ...
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """Draw what a step learns from."""
+        """Draw what a step learns from; tensors or arrays."""
         ...
 
     def step(self, batch: Batch, done: int) -> Losses:
@@ -121,6 +123,22 @@ class Recipe(Protocol):
     def samples(self, averages: Mapping[str, Any]) -> NDArray[np.uint8]:
         """Return a picture, uint8 (height, width, 3), of what the averaged networks make."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """How a model's training is made.
+
+    Attributes:
+        config: the config's class; without arguments, as the shipped weights were trained.
+        make: (config, packed file, compute) to recipe; where it needs another model, that one's averaged
+            tensors come fourth.
+        needs: the name of that other model.
+    """
+
+    config: Callable[..., Any]
+    make: Callable[..., Recipe]
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +236,6 @@ def train(
 class _Training:
     def __init__(self, recipe: Recipe, config: RecipeConfig, compute: Compute, run: Run) -> None:
         self._recipe, self._config, self._compute, self._run = recipe, config, compute, run
-        self._random = np.random.default_rng(config.seed)
         torch.manual_seed(config.seed)
         self._averages = {name: copy.deepcopy(recipe.modules[name]).eval() for name in recipe.averaged}
         for average in self._averages.values():
@@ -231,15 +248,23 @@ class _Training:
 
     def go(self, stop: threading.Event, on_step: OnStep) -> Outcome:
         self._log("begun", **self._described(), **self._run.about)
+        workers = workers_beside(self._compute.device.type)
+        with Batches(self._recipe.batch, self._config.seed, self._done, workers) as batches:
+            ended, losses = self._go(batches, stop, on_step)
+        self.save()
+        self._log("ended", why=ended, losses=losses)
+        return Outcome(self._done, self._minutes(), ended, losses)
+
+    def _go(
+        self, batches: Batches, stop: threading.Event, on_step: OnStep
+    ) -> tuple[str, Mapping[str, float]]:
         logged = saved = time.monotonic()
         recent: list[Mapping[str, float]] = []
-        ended = "steps"
         first = self._done
         while self._done < self._config.steps:
             if stop.is_set() or self._minutes_now() >= self._run.max_minutes:
-                ended = "signal" if stop.is_set() else "minutes"
-                break
-            recent.append(self._step())
+                return "signal" if stop.is_set() else "minutes", _means(recent)
+            recent.append(self._step(batches.following()))
             speed = (self._done - first) * self._config.batch / (60 * self._minutes_now() + 1e-9)
             on_step(Report(self._done, self._config.steps, speed, recent[-1]))
             now = time.monotonic()
@@ -249,13 +274,9 @@ class _Training:
             if now - saved >= 60 * self._run.every_minutes:
                 self.save()
                 saved = time.monotonic()
-        self.save()
-        losses = _means(recent)
-        self._log("ended", why=ended, losses=losses)
-        return Outcome(self._done, self._minutes(), ended, losses)
+        return "steps", _means(recent)
 
-    def _step(self) -> Mapping[str, float]:
-        drawn = self._recipe.batch(self._random)
+    def _step(self, drawn: Batch) -> Mapping[str, float]:
         placed = {name: self._compute.place(tensor) for name, tensor in drawn.items()}
         losses = {name: float(loss) for name, loss in self._recipe.step(placed, self._done).items()}
         if not all(math.isfinite(loss) for loss in losses.values()):
@@ -291,7 +312,7 @@ class _Training:
         }
         if averages:
             write_tensors(folder / "averages" / f"{name}.safetensors", averages, described)
-        write_tensors(folder / STATE, self._state(), {**described, **self._scalars()})
+        write_tensors(folder / STATE, self._state(), {**described, "minutes": self._minutes()})
         with torch.random.fork_rng(enabled=True), torch.no_grad():
             picture = self._recipe.samples(self._averages)
         target = io.BytesIO()
@@ -316,9 +337,6 @@ class _Training:
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         return tensors
 
-    def _scalars(self) -> dict[str, Any]:
-        return {"minutes": self._minutes(), "random": self._random.bit_generator.state}
-
     def _load(self) -> None:
         path = self._run.folder / STATE
         tensors, about = read_tensors(path)
@@ -336,7 +354,6 @@ class _Training:
         torch.set_rng_state(tensors["random.cpu"])
         if self._compute.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
-        self._random.bit_generator.state = about["random"]
         self._done, self._minutes_before = about["steps_done"], about["minutes"]
 
     def _described(self) -> dict[str, Any]:

@@ -41,9 +41,10 @@ from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
 from veilmesh_ml.train.packed import Packed, decode
 from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
-from veilmesh_ml.train.trainer import Batch, Compute, Losses
+from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
+_SHARE_OF_DONORS: Final = {"mean": 0.0, "donor": 1.0, "either": 0.5}
 _SHOWN: Final = 12  # faces in a grid
 _EMBEDDED_AT_ONCE: Final = 64
 
@@ -53,7 +54,8 @@ class CiaganTrainingConfig:
     """Weights are in the module's table.
 
     Attributes:
-        prior: `mean`, the bank's mean face, or `donor`, the chosen donor's own texture.
+        prior: `mean`, the bank's mean face, `donor`, the chosen donor's own texture, or `either`: now this,
+            now that, so that both can be used.
         mixed: people in a code of nobody.
         near: squared distance of embeddings below which identity costs nothing.
         penalty, penalty_every: weight of R1, and steps between.
@@ -64,7 +66,7 @@ class CiaganTrainingConfig:
     seed: int = 0
     steps: int = 60_000
     learning_rate: float = 4e-4
-    prior: str = "mean"
+    prior: str = "either"
     mixed: int = 3
     critic: float = 0.5
     pixels: float = 4.0
@@ -95,10 +97,8 @@ class CiaganTraining:
         self._to_paint = torch.optim.Adam(self._generator.parameters(), config.learning_rate, (0.5, 0.99))
         self._to_judge = torch.optim.Adam(self._critic.parameters(), config.learning_rate, (0.0, 0.99))
         self._pixels = decode(self._faces.pictures)
-        textures = decode(self._surrogates.textures)
-        self._textures = (
-            textures if config.prior == "donor" else textures.mean(axis=0, keepdims=True).astype(np.uint8)
-        )
+        self._textures = decode(self._surrogates.textures)
+        self._mean_texture = self._textures.mean(axis=0).astype(np.uint8)
         self._train = np.flatnonzero(~self._faces.held_out)
         self._judging = np.flatnonzero(self._faces.held_out)
         features = self._faces.features
@@ -120,24 +120,28 @@ class CiaganTraining:
 
     def batch(self, random: np.random.Generator) -> Batch:
         """The first half with own codes, the second with nobody's."""
-        chosen = random.choice(self._train, self._config.batch)
-        return self._drawn(chosen, random, own=np.arange(len(chosen)) < len(chosen) // 2)
+        count = self._config.batch
+        chosen = random.choice(self._train, count)
+        donors = random.random(count) < _SHARE_OF_DONORS[self._config.prior]
+        drawn = self._drawn(chosen, random, own=np.arange(count) < count // 2, donors=donors)
+        return drawn | {"mirrored": random.random(count) < 0.5}
 
     def step(self, batch: Batch, done: int) -> Losses:
         config = self._config
         for optimizer in (self._to_paint, self._to_judge):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _rate(done / config.steps)
-        photo, mask, seen = batch["photo"], batch["mask"], batch["seen"]
+        scene = _Scene.of(batch, self._compute)
+        photo, mask, seen = scene.photo, scene.mask, scene.seen
         with self._compute.autocast():
             painted = self._generator(seen, batch["code"]).float()
             pasted = photo * (1 - mask) + painted * mask
             shown = torch.cat([pasted, seen[:, 3:5]], 1)
             judged = self._critic(_augmented(shown)).float()
-            embedded, maps = self._siamese(pasted * batch["face"])
+            embedded, maps = self._siamese(pasted * scene.face)
             with torch.no_grad():
                 own = len(photo) // 2
-                _, wanted_maps = self._siamese(photo[:own] * batch["face"][:own])
+                _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
         off = (painted - photo).abs()
         apart = (embedded.float() - batch["embedding"]).square().sum(1)
         losses = {
@@ -175,18 +179,22 @@ class CiaganTraining:
         return losses
 
     def samples(self, averages: Mapping[str, Any]) -> NDArray[np.uint8]:
-        """Rows: photo, what is seen, prior, own code (to see what is learnt), three codes of nobody."""
+        """Rows: photo, what is seen, then priors and what is painted: own code once, then codes of nobody."""
         random = np.random.default_rng(1)
         chosen = self._judging[:: max(1, len(self._judging) // _SHOWN)][:_SHOWN]
         rows = []
-        for turn in range(4):
-            drawn = self._drawn(chosen, random, own=np.full(len(chosen), turn == 0), mirror=False)
-            photo, seen, mask = drawn["unwarped"], drawn["seen"], drawn["mask"]
-            if turn == 0:
-                rows += [photo, seen[:, :3], seen[:, 5:]]
+        share = _SHARE_OF_DONORS[self._config.prior]
+        for own, donor in ((True, share == 1), (False, share == 1), (False, share > 0), (False, share > 0)):
+            kind = np.full(len(chosen), own), np.full(len(chosen), donor)
+            drawn = self._drawn(chosen, random, own=kind[0], donors=kind[1])
+            parts = {name: self._compute.place(torch.as_tensor(values)) for name, values in drawn.items()}
+            scene = _Scene.of(parts, self._compute)
             with self._compute.autocast():
-                painted = averages["generator"](self._compute.place(seen), self._compute.place(drawn["code"]))
-            rows.append(photo * (1 - mask) + painted.float().cpu() * mask)
+                painted = averages["generator"](scene.seen, parts["code"]).float()
+            photo = self._compute.place(centred(self._pixels[chosen]))
+            if own:
+                rows += [photo, scene.seen[:, :3]]
+            rows += [scene.seen[:, 5:], photo * (1 - scene.mask) + painted * scene.mask]
         return sheet(rows)
 
     def _drawn(
@@ -195,49 +203,46 @@ class CiaganTraining:
         random: np.random.Generator,
         *,
         own: NDArray[np.bool_],
-        mirror: bool = True,
-    ) -> dict[str, Any]:
+        donors: NDArray[np.bool_],
+    ) -> dict[str, NDArray[Any]]:
         """What the generator is given for these faces, and what it is held to."""
-        drawn = [self._one(int(index), random) for index in chosen]
-        photos, unwarped, masks, lines, priors, faces = (np.stack(part) for part in zip(*drawn, strict=True))
+        drawn = [
+            self._one(int(index), random, of_donor=bool(of_donor))
+            for index, of_donor in zip(chosen, donors, strict=True)
+        ]
         codes, embeddings = zip(
-            *(self._identity(int(index), random, own=mine) for index, mine in zip(chosen, own, strict=True)),
+            *(
+                self._identity(int(index), random, own=bool(mine))
+                for index, mine in zip(chosen, own, strict=True)
+            ),
             strict=True,
         )
-        mask = shares(masks)
-        # What lies beneath the mask's soft edge is not seen either.
-        seen = torch.cat([centred(photos) * (mask == 0), mask, shares(lines) * 2 - 1, centred(priors)], 1)
-        parts = {
-            "photo": centred(photos),
-            "unwarped": centred(unwarped),
-            "seen": seen,
-            "mask": mask,
-            "face": shares(faces),
-        }
-        if mirror:
-            turned = torch.from_numpy(random.random(len(chosen)) < 0.5)[:, None, None, None]
-            parts = {name: torch.where(turned, part.flip(3), part) for name, part in parts.items()}
+        names = ("photo", "mask", "lines", "prior", "face")
+        pictures = {name: np.stack(part) for name, part in zip(names, zip(*drawn, strict=True), strict=True)}
         return {
-            **parts,
-            "code": torch.from_numpy(np.stack(codes)),
-            "embedding": torch.from_numpy(np.stack(embeddings)),
+            **pictures,
+            "mirrored": np.zeros(len(chosen), dtype=np.bool_),
+            "code": np.stack(codes),
+            "embedding": np.stack(embeddings),
         }
 
-    def _one(self, index: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
-        """The photo warped to a surrogate's landmarks, itself, mask, lines, prior, and where the face is."""
+    def _one(
+        self, index: int, random: np.random.Generator, *, of_donor: bool
+    ) -> tuple[NDArray[np.uint8], ...]:
+        """The photo warped to a surrogate's landmarks, mask, lines, prior, and where the face is."""
         faces, surrogates = self._faces, self._surrogates
         landmarks = faces.landmarks[index].astype(np.float64)
         donor = int(random.choice(faces.donors[index]))
         own = with_forehead(landmarks)
         new = deidentified(landmarks, surrogates.shapes[donor], surrogates.shape_model, CAUTION, 1.0)
-        texture = self._textures[donor % len(self._textures)]
+        texture = self._textures[donor] if of_donor else self._mean_texture
         given = conditions(own, new, texture, surrogates.mean_shape)
         photo = self._pixels[index]
         rim = mask_outline(own, new)
         warped = warp_picture(photo, np.concatenate([new, rim]), np.concatenate([own, rim]), len(photo))
         share = given.mask[..., np.newaxis] / np.float32(255)
         moved = np.rint(photo + (warped - photo.astype(np.float32)) * share).astype(np.uint8)
-        return moved, photo, given.mask, given.lines, given.prior, face_masks(new[np.newaxis, :68])[0]
+        return moved, given.mask, given.lines, given.prior, face_masks(new[np.newaxis, :68])[0]
 
     def _identity(
         self, index: int, random: np.random.Generator, *, own: bool
@@ -261,6 +266,35 @@ class CiaganTraining:
         return np.concatenate(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A batch as networks take it: floats on the device, [batch, channels, 128, 128].
+
+    Attributes:
+        photo: how it should look, -1 to 1.
+        mask: where to paint, 0 to 1.
+        seen: what the generator is given.
+        face: where the face is, 0 to 1.
+    """
+
+    photo: Any
+    mask: Any
+    seen: Any
+    face: Any
+
+    @classmethod
+    def of(cls, batch: Batch, compute: Compute) -> "_Scene":
+        """Of uint8 pictures on the device."""
+        turned = batch["mirrored"][:, None, None, None]
+        photo, prior = (batch[name].permute(0, 3, 1, 2).float() / 127.5 - 1 for name in ("photo", "prior"))
+        mask, lines, face = (batch[name][:, None].float() / 255 for name in ("mask", "lines", "face"))
+        # What lies beneath the mask's soft edge is not seen either.
+        seen = torch.cat([photo * (mask == 0), mask, lines * 2 - 1, prior], 1)
+        return cls(
+            *(compute.place(torch.where(turned, part.flip(3), part)) for part in (photo, mask, seen, face))
+        )
+
+
 def _rate(share: float) -> float:
     """The learning rate's course: whole for two thirds, then down to a tenth."""
     return min(1.0, max(0.1, 1 - 2.7 * (share - 2 / 3)))
@@ -279,3 +313,6 @@ def _augmented(canvas: Any) -> Any:
     canvas = torch.cat([canvas[:, :3] + light + colour, canvas[:, 3:]], 1)
     down, across = torch.randint(-8, 9, (2,)).tolist()
     return torch.roll(canvas, (down, across), (2, 3))
+
+
+MODEL: Final = Model(CiaganTrainingConfig, CiaganTraining, needs="siamese")

@@ -10,7 +10,7 @@ apart at 0.6; the margin comes from there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.nn import functional
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.train.packed import Packed, decode
 from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
-from veilmesh_ml.train.trainer import Batch, Compute, Losses
+from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +123,6 @@ def _mirrored(pictures: NDArray[np.uint8], which: NDArray[np.bool_]) -> NDArray[
     pictures = pictures.copy()
     pictures[which] = pictures[which, :, ::-1]
     return pictures
+
+
+MODEL: Final = Model(SiameseTrainingConfig, SiameseTraining)
