@@ -21,7 +21,7 @@ DRAWN_FROM: Final = 8
 # guess is drawn towards everybody's.
 CHILD: Final = 16
 CHILD_DONOR: Final = 22
-# Importance of one standard deviation.
+# Importance of one standard deviation of each attribute.
 _WEIGHTS: Final = {
     "lightness": 0.6,
     "redness": 0.3,
@@ -46,7 +46,7 @@ _WOMAN: Final = ATTRIBUTES.index("woman")
 _GROUPS: Final = np.array([ATTRIBUTES.index(group) for group in GROUPS])
 _AGE: Final = ATTRIBUTES.index("age")
 _NEVER: Final = 1e6
-_IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
+IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
 def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
@@ -61,7 +61,7 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
         draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
     wanted = face.attributes
-    distance = unsuitability(bank.attributes, wanted, bank.spread)
+    distance = ((_off(bank, wanted) * IMPORTANCE) ** 2).sum(axis=1)
     distance += np.where((bank.attributes[:, _AGE] < CHILD_DONOR) == (wanted[_AGE] < CHILD), 0, _NEVER)
     nearest = np.argsort(distance, kind="stable")[:suitable]
     alike = bank.likenesses[nearest] @ face.likeness
@@ -70,20 +70,12 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
     return int(drawn_from[order[draw % len(order)]])
 
 
-def unsuitability(
-    offered: NDArray[np.float64], wanted: NDArray[np.float64], spread: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return how badly each of these faces would suit one, (k,): squared, by importance.
-
-    Args:
-        offered: attributes of k faces, (k, len(ATTRIBUTES)).
-        wanted: attributes of the face, (len(ATTRIBUTES),).
-        spread: the attributes' standard deviations.
-    """
-    off = (offered - wanted) / spread
+def _off(bank: Bank, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far every donor is from what is wanted, in standard deviations, (k, len(ATTRIBUTES))."""
+    off = (bank.attributes - wanted) / bank.spread
     off[:, _WOMAN] = np.minimum(0, np.copysign(1, wanted[_WOMAN]) * off[:, _WOMAN])
     group = _GROUPS[np.argmax(wanted[_GROUPS])]
     others = np.setdiff1d(_GROUPS, [group])
     off[:, group] = np.minimum(0, off[:, group])
     off[:, others] = np.maximum(0, off[:, others])
-    return np.asarray(((off * _IMPORTANCE) ** 2).sum(axis=1))
+    return off

@@ -26,7 +26,7 @@ from veilmesh_ml.inpainting.canvas import onto_canvas
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.attributes import Reading
 from veilmesh_ml.surrogate.bank import Bank
-from veilmesh_ml.surrogate.choice import choose, unsuitability
+from veilmesh_ml.surrogate.choice import IMPORTANCE, choose
 from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.train.packed import (
@@ -223,18 +223,29 @@ def _peers(
         raise ModelError(
             f"too few people who are not held out: at least {PEERS + 1} are needed", hint="hold out fewer"
         )
-    peers = np.empty((len(attributes), PEERS), dtype=np.int32)
-    for index, wanted in enumerate(attributes):
-        apart = unsuitability(attributes[candidates], wanted, bank.spread)
-        order = candidates[np.argsort(apart, kind="stable")]
-        order = order[people[order] != people[index]]
-        nearest = order[: PEERS * 40]
-        _, first = np.unique(people[nearest], return_index=True)
-        if len(first) < PEERS:
-            _, first = np.unique(people[order], return_index=True)
-            nearest = order
-        peers[index] = nearest[np.sort(first)[:PEERS]]
+    places = (attributes / bank.spread * IMPORTANCE).astype(np.float32)
+    offered = places[candidates]
+    size = np.einsum("ij,ij->i", offered, offered)
+    peers = np.empty((len(places), PEERS), dtype=np.int32)
+    for index, place in enumerate(places):
+        apart = size - 2 * (offered @ place)  # squared, but for the face's own part
+        apart[people[candidates] == people[index]] = np.inf
+        peers[index] = candidates[_nearest_of_distinct(apart, people[candidates])]
     return peers
+
+
+def _nearest_of_distinct(apart: NDArray[np.float32], people: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The `PEERS` nearest of distinct people: looked for among a few nearest, in twice as many each time."""
+    few = 4 * PEERS
+    while True:
+        few = min(few, len(apart))
+        nearest = np.argpartition(apart, few - 1)[:few]
+        nearest = nearest[np.argsort(apart[nearest], kind="stable")]
+        _, first = np.unique(people[nearest], return_index=True)
+        chosen = nearest[np.sort(first)[:PEERS]]
+        if len(chosen) == PEERS:
+            return chosen
+        few *= 2
 
 
 def _with(faces: PackedFaces, pictures: list[bytes]) -> PackedFaces:

@@ -1,6 +1,6 @@
 """How much of a long work is done: one line on stderr, where that is a terminal, gone when the work is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.progress import (
@@ -30,6 +30,19 @@ def staged_progress() -> Iterator[Callable[[str, int, int], None]]:
     with _bar(TimeElapsedColumn()) as bar:
         task = bar.add_task("loading", total=None)
         yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+@contextmanager
+def losses_progress(what: str) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+    """Show how many steps of a training are done, of how many, and the latest losses."""
+    with _bar(TimeRemainingColumn()) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int, losses: Mapping[str, float]) -> None:
+            told = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+            bar.update(task, description=f"{what} {told}", completed=done, total=total)
+
+        yield show
 
 
 def _bar(time: ProgressColumn) -> Progress:

@@ -1,5 +1,9 @@
 """`veilmesh train`: build what an anonymizer ships as weights, from photos you name; nothing is sent."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +12,12 @@ import typer
 from veilmesh_node.cli.options import JsonOption
 
 app = typer.Typer(no_args_is_help=True, help="Build an anonymizer's weights from photos.")
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 @app.callback()
@@ -50,8 +60,7 @@ def bank(
     from veilmesh_node.cli import output
     from veilmesh_node.cli.progress import progress_bar
 
-    first, _, last = initials.upper().partition("-")
-    photos = photos_of(data, (first, last or first))
+    photos = photos_of(data, _initials(initials))
     with FaceStore(out.with_name(f"{out.name}.faces.sqlite")) as store, progress_bar("photos") as on_photo:
         faces, frame = read_faces(photos, store, load_engine("fast"), on_photo)
     with progress_bar("clusters") as on_cluster:
@@ -71,6 +80,204 @@ def bank(
         "people": int(faces.people.max()) + 1,
     }
     output.show(document, lambda: _show(document), as_json=as_json)
+
+
+@app.command()
+def prepare(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="Photos of faces, as for `bank`, or FER2013's seven folders; may be given again.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", dir_okay=False, help="The packed file.")],
+    initials: Annotated[
+        str, typer.Option(metavar="A-Z", help="Only people NAME/ with these initials; the rest can judge.")
+    ] = "A-Z",
+    held_out: Annotated[
+        str,
+        typer.Option(
+            metavar="A-Z", help="Of these, who teaches nothing: the best checkpoint is chosen on them."
+        ),
+    ] = "P-R",
+    as_json: JsonOption = False,
+) -> None:
+    """Find the faces in photos and pack them for a training, into one file of 45 MB at most.
+
+    The faces found are kept in OUT.faces.sqlite, so a run that was stopped goes on: delete it with the photos.
+    """
+    from veilmesh_ml import load_engine
+    from veilmesh_ml.image import write_atomically
+    from veilmesh_ml.train.packed import encode_packed, read_packed
+    from veilmesh_ml.train.photo_folder import FaceStore
+    from veilmesh_ml.train.prepare import Selection
+    from veilmesh_ml.train.prepare import prepare as pack
+    from veilmesh_ml.weights import shipped_bank
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import staged_progress
+
+    selection = Selection(_initials(initials), _initials(held_out))
+    with FaceStore(out.with_name(f"{out.name}.faces.sqlite")) as store, staged_progress() as progress:
+        packed = pack(data, selection, store, load_engine("fast"), bank=shipped_bank(), progress=progress)
+    content = encode_packed(packed)
+    write_atomically(out, content)
+    document = {
+        "packed": str(out),
+        "sha256": read_packed(out).digest,
+        "bytes": len(content),
+        **packed.description,
+    }
+    output.show(document, lambda: _show_packed(document), as_json=as_json)
+
+
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", file_okay=False, help="Folder for checkpoints, grids of samples and the log."
+    ),
+]
+PackedOption = Annotated[
+    Path, typer.Option("--data", exists=True, dir_okay=False, help="The file made by `train prepare`.")
+]
+DeviceOption = Annotated[Device, typer.Option(help="`auto` is the GPU where torch can use one.")]
+MinutesOption = Annotated[
+    float | None, typer.Option(min=0, help="End after so long; the training can be gone on with.")
+]
+EveryOption = Annotated[float, typer.Option(min=0.1, help="Minutes between checkpoints.")]
+ResumeOption = Annotated[bool, typer.Option(help="Go on with the training in that folder.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting of the model's training; may be given again."
+    ),
+]
+
+
+@app.command()
+def siamese(
+    data: PackedOption,
+    out: OutOption,
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the network that tells people apart, which `ciagan` is guided by."""
+    _train(
+        "siamese",
+        data,
+        _Course(out, device, max_minutes, every_minutes, resume),
+        settings,
+        None,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def ciagan(
+    data: PackedOption,
+    out: OutOption,
+    guide: Annotated[
+        Path, typer.Option("--with", exists=True, dir_okay=False, help="A file of `siamese`'s averages/.")
+    ],
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the anonymizer that paints a face which is nobody's into a photo."""
+    _train(
+        "ciagan",
+        data,
+        _Course(out, device, max_minutes, every_minutes, resume),
+        settings,
+        guide,
+        as_json=as_json,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    out: Path
+    device: Device
+    max_minutes: float | None
+    every_minutes: float
+    resume: bool
+
+
+def _train(
+    model: str, data: Path, course: _Course, settings: Sequence[str], needed: Path | None, *, as_json: bool
+) -> None:
+    from veilmesh_ml.errors import ParameterError
+    from veilmesh_ml.train.models import require_torch, train_model
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import losses_progress
+
+    require_torch()
+    from veilmesh_ml.train.trainer import Run
+
+    wrong = [setting for setting in settings if "=" not in setting]
+    if wrong:
+        raise ParameterError(f"setting {wrong[0]!r} is not NAME=VALUE")
+    run = Run(
+        course.out,
+        device=course.device,
+        max_minutes=math.inf if course.max_minutes is None else course.max_minutes,
+        resume=course.resume,
+        every_minutes=course.every_minutes,
+    )
+    with losses_progress(model) as on_step:
+        outcome = train_model(
+            model,
+            data,
+            run,
+            settings=dict(setting.split("=", 1) for setting in settings),
+            needed=needed,
+            on_step=lambda report: on_step(report.done, report.steps, report.losses),
+            on_notice=output.notes.print,
+        )
+    document = {
+        "folder": str(course.out),
+        "steps": outcome.done,
+        "minutes": round(outcome.minutes, 1),
+        "ended_by": outcome.ended,
+        "losses": dict(outcome.losses),
+    }
+    output.show(document, lambda: _show_trained(document), as_json=as_json)
+
+
+def _initials(letters: str) -> tuple[str, str]:
+    first, _, last = letters.upper().partition("-")
+    return first, last or first
+
+
+def _show_packed(document: dict[str, object]) -> None:
+    from veilmesh_node.cli import output
+
+    output.results.print(
+        f"{document.get('faces', 0)} faces of {document.get('people', 0)} people into {document['packed']}, "
+        f"SHA-256 {document['sha256']}",
+        markup=False,
+    )
+
+
+def _show_trained(document: dict[str, object]) -> None:
+    from veilmesh_node.cli import output
+
+    output.results.print(
+        f"{document['steps']} steps in {document['minutes']} minutes (ended by {document['ended_by']}) "
+        f"into {document['folder']}",
+        markup=False,
+    )
 
 
 def _show(document: dict[str, object]) -> None:
