@@ -22,9 +22,8 @@ from google.protobuf.message import DecodeError
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 from veilmesh_chaincode.stub import Creator
 
-_ATTRIBUTES_OID = x509.ObjectIdentifier(
-    "1.2.3.4.5.6.7.8.1"
-)  # Fabric CA's extension: {"attrs": {name: value}}
+# Fabric CA's extension: {"attrs": {name: value}}
+_ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 
 # What `cryptography` raises on bytes that are no certificate, or one it cannot represent.
 _UNREADABLE = (

@@ -96,9 +96,8 @@ class Tally:
     signatures: int = 0
     block_signatures: int = 0  # the orderers' among them
     commit_hashes: int = 0
-    verdicts: Counter[tuple[int | None, int | None, Rule | None]] = field(
-        default_factory=Counter
-    )  # by type (None: unreadable), code and rule broken
+    # By type (None: unreadable), code and rule broken.
+    verdicts: Counter[tuple[int | None, int | None, Rule | None]] = field(default_factory=Counter)
     organizations: set[str] = field(default_factory=set)
     taken_on_trust: Remarks = field(default_factory=Remarks)
     notes: Remarks = field(default_factory=Remarks)

@@ -8,9 +8,8 @@ from fabric_protos.peer.chaincode_shim_pb2 import ChaincodeMessage
 
 from veilmesh_chaincode.shim.errors import OversizedError, PeerRefusedError, StreamEndedError
 
-MAX_MESSAGE_BYTES = (
-    100 * 1024 * 1024
-)  # what peers send and take at most: Fabric `internal/pkg/comm/config.go`
+# What peers send and take at most: Fabric `internal/pkg/comm/config.go`.
+MAX_MESSAGE_BYTES = 100 * 1024 * 1024
 
 Send = Callable[[Any], None]  # takes a ChaincodeMessage on its way out; never waits
 

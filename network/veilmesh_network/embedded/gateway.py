@@ -68,17 +68,13 @@ class GatewayService(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]  #
         except FilteredError as err:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, _NOT_EVALUATED, [(peers[0], str(err))])
         except ProposalError as err:
-            code, message = (
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"evaluate call to endorser returned error: {err}",
-            )
-            await _abort(context, code, message, [(peers[0], str(err))])
+            message = f"evaluate call to endorser returned error: {err}"
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, message, [(peers[0], str(err))])
         except PeerError as err:
-            code, message = (
-                (grpc.StatusCode.UNKNOWN, f"evaluate call to endorser returned error: {err}")
-                if err.by_chaincode
-                else (grpc.StatusCode.ABORTED, _NOT_EVALUATED)
-            )
+            code, message = grpc.StatusCode.ABORTED, _NOT_EVALUATED
+            if err.by_chaincode:
+                code = grpc.StatusCode.UNKNOWN
+                message = f"evaluate call to endorser returned error: {err}"
             await _abort(context, code, message, [(err.peer, err.message)])
 
     async def Endorse(self, request: Any, context: _Context) -> Any:  # noqa: N802 - the service's name

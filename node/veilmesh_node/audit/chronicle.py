@@ -107,9 +107,8 @@ class Chronicle(BaseModel):
 
     chaincode: str
     organizations: dict[str, Organization] = Field(default_factory=dict)
-    authentications: dict[str, dict[str, dict[str, int]]] = Field(
-        default_factory=dict
-    )  # by owner, relying organisation and what became of it
+    # By owner, relying organisation and what became of it.
+    authentications: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
     configurations: list[Configuration] = Field(default_factory=list)
     invalid: list[Invalid] = Field(default_factory=list)
     unexplained: list[Unexplained] = Field(default_factory=list)

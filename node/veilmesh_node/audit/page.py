@@ -174,18 +174,13 @@ def _told(chronicle: Mapping[str, Any] | None) -> Iterable[str]:
 
 
 def _authentications(owners: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
-    columns = ["opened", "match", "no-match", "cancelled"]
-    rows = [
-        [
-            owner,
-            relying,
-            *(counts.get(column, 0) for column in columns),
-            2 * counts.get("opened", 0) - sum(counts.values()),
-        ]
-        for owner, others in sorted(owners.items())
-        for relying, counts in sorted(others.items())
-    ]
-    heads = ["owner of the reference", "relying organisation", *columns, "open or lapsed"]
+    ends = ["match", "no-match", "cancelled"]
+    rows = []
+    for owner, others in sorted(owners.items()):
+        for relying, counts in sorted(others.items()):
+            opened, ended = counts.get("opened", 0), [counts.get(end, 0) for end in ends]
+            rows.append([owner, relying, opened, *ended, opened - sum(ended)])
+    heads = ["owner of the reference", "relying organisation", "opened", *ends, "open or lapsed"]
     note = '<p class="dim">What a contract refused was endorsed by nobody, and is in no block.</p>'
     return _table(heads, rows) + note
 

@@ -3,16 +3,16 @@
 `client.toml` in that folder names everything by paths relative to itself:
 
     msp_id = "Org1MSP"
-    msp = "msp"                       # Fabric's layout: signcerts, keystore
-    gateways = ["127.0.0.1:7051"]         # see `veilmesh_node/gateways.py`
+    msp = "msp"                             # Fabric's layout: signcerts, keystore
+    gateways = ["127.0.0.1:7051"]           # see `veilmesh_node/gateways.py`
     gateway_tls_roots = "gateway-roots.pem"
-    gateway_tls_certificate = "tls.crt"   # where the gateways ask for a client's TLS certificate, and its key
+    gateway_tls_certificate = "tls.crt"     # where the gateways ask for a client's, and its key
     gateway_tls_key = "tls.key"
     channel = "veilmesh"
     chaincode = "veilmesh"
-    anchor = "channel.block"          # the channel's first block: what an audit trusts
+    anchor = "channel.block"                # the channel's first block: what an audit trusts
 
-    [node]                            # where the person's organisation runs a node
+    [node]                                  # where the person's organisation runs a node
     address = "127.0.0.1:7151"
     tls_roots = "node-roots.pem"
     tls_certificate = "tls/client.pem"
