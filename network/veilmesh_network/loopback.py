@@ -3,11 +3,14 @@
 import random
 import socket
 from collections.abc import Iterable
+from itertools import cycle, islice
 
 from veilmesh_network.errors import AddressInUseError
 
 HOST = "127.0.0.1"
 _FIRST, _LAST = 20_000, 32_000  # below those that Linux gives to outgoing connections
+_SINGLES = range(12_000, _FIRST)
+_singles = cycle(random.sample(_SINGLES, len(_SINGLES)))  # none twice, before it is in use
 
 
 def is_free(port: int) -> bool:
@@ -22,11 +25,12 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that was free a moment ago, and that nobody else is given while its owner is down.
+
+    Raises:
+        AddressInUseError: none is free.
+    """
+    return free_ports(1, islice(_singles, len(_SINGLES)))
 
 
 def free_ports(count: int, starts: Iterable[int] | None = None) -> int:
