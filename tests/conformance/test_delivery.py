@@ -16,7 +16,7 @@ async def test_blocks_from_any_start(ledger: Ledger, fresh: str) -> None:
     for number in range(3):
         await ledger.contract().submit("put", fresh, str(number))
     assert [decode_block(block).header.number for block in await ledger.chain()] == list(range(first + 3))
-    for start in range(first + 3):
+    for start in sorted({0, 1, first // 2, *range(first - 1, first + 3)}):  # a shared network's chain is long
         stream = blocks(ledger.connection, ledger.identities["audit"], CHANNEL, start=start, stop=first + 2)
         numbers = [block.header.number async for block in stream]
         assert numbers == list(range(start, first + 3))

@@ -58,6 +58,7 @@ async def test_members_write_through_their_own_peers_and_all_read_it(network: Fa
 async def test_an_auditor_reads_everything(network: FabricNetwork) -> None:
     await found_consortium(network)
     auditor = network.identity(network.auditor)
+    chains = set()  # where peers serve the same bytes, one verification does for all
     for msp_id in network.members:
         async with network.gateway(network.auditor, through=msp_id) as gateway:
             information = gateway.contract(network.network.channel, "qscc")
@@ -68,7 +69,8 @@ async def test_an_auditor_reads_everything(network: FabricNetwork) -> None:
             assert event.chaincode_name == network.network.chaincode
         async with connect(network.network.gateways(msp_id)[0], network.tls_roots) as channel:
             stream = blocks(channel, auditor, network.network.channel, stop="newest")
-            chain = [block.SerializeToString(deterministic=True) async for block in stream]
+            chains.add(tuple([block.SerializeToString(deterministic=True) async for block in stream]))
+    for chain in chains:
         report = verify_blocks(chain, anchor=network.genesis)
         assert report.violation is None
         assert report.blocks == len(chain)
