@@ -1,14 +1,14 @@
-"""Smooth warps between two sets of points: thin-plate splines (Bookstein 1989), on numpy and Pillow.
+"""Smooth warps between two sets of points: thin-plate splines (Bookstein 1989), on numpy alone.
 
-The spline is evaluated at the corners of a grid of cells and each cell is drawn as a quadrilateral, so that a
-warp takes about a millisecond without OpenCV.
+The spline is evaluated at the corners of a grid of cells and interpolated within each, so that a warp takes
+about two milliseconds without OpenCV.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from veilmesh_ml.surrogate.points import Points
 
@@ -29,23 +29,48 @@ def warp_picture(
         side_px: of the result, a multiple of `CELL_PX`.
 
     Returns:
-        uint8 (side_px, side_px, 3); black where it comes from outside the picture.
+        uint8 (side_px, side_px, 3); what comes from outside the picture repeats its edge.
     """
     ticks = np.arange(0, side_px + 1, CELL_PX, dtype=np.float64)
     corners = np.stack(np.meshgrid(ticks, ticks), axis=-1)  # [row, column, x and y]
-    # Pillow counts from pixels' corners, landmarks from their middles.
-    origins = spline(target + 0.5, source + 0.5, corners.reshape(-1, 2)).reshape(corners.shape)
-    quads = np.concatenate(  # upper left, lower left, lower right, upper right
-        [origins[:-1, :-1], origins[1:, :-1], origins[1:, 1:], origins[:-1, 1:]], axis=2
+    origins = spline(target, source, corners.reshape(-1, 2)).reshape(corners.shape)
+    between = _between(side_px)
+    across, down = (between @ origins[..., axis] @ between.T for axis in range(2))
+    return _sampled(picture, across.astype(np.float32).ravel(), down.astype(np.float32).ravel()).reshape(
+        side_px, side_px, 3
     )
-    boxes = np.concatenate([corners[:-1, :-1], corners[1:, 1:]], axis=2).astype(int)
-    mesh = list(
-        zip(map(tuple, boxes.reshape(-1, 4).tolist()), map(tuple, quads.reshape(-1, 8).tolist()), strict=True)
-    )
-    warped = Image.fromarray(picture).transform(
-        (side_px, side_px), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR
-    )
-    return np.asarray(warped)
+
+
+@lru_cache(maxsize=4)
+def _between(side_px: int) -> NDArray[np.float64]:
+    """From values at the cells' corners to values at every pixel, (side_px, corners)."""
+    corners = side_px // CELL_PX + 1
+    place = np.arange(side_px)[:, np.newaxis] / CELL_PX
+    return np.maximum(0, 1 - np.abs(place - np.arange(corners)))
+
+
+def _sampled(
+    picture: NDArray[np.uint8], across: NDArray[np.float32], down: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The picture at these places, (n, 3), each between its four pixels; its edge goes on outside."""
+    height, width = picture.shape[:2]
+    across, down = np.clip(across, 0, width - 1.001), np.clip(down, 0, height - 1.001)
+    column, row = across.astype(np.int32), down.astype(np.int32)
+    right, lower = (across - column)[:, np.newaxis], (down - row)[:, np.newaxis]
+    flat = picture.reshape(-1, 3).astype(np.float32)
+    upper_row = _along(flat, row * width + column, right)
+    upper_row += (_along(flat, row * width + column + width, right) - upper_row) * lower
+    upper_row += 0.5
+    return upper_row.astype(np.uint8)
+
+
+def _along(
+    flat: NDArray[np.float32], first: NDArray[np.int32], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Between these pixels and the ones after them."""
+    pixels = flat.take(first, axis=0)
+    pixels += (flat.take(first + 1, axis=0) - pixels) * share
+    return np.asarray(pixels)
 
 
 def spline(target: Points, source: Points, places: Points) -> Points:

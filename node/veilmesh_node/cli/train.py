@@ -107,7 +107,7 @@ def prepare(
 ) -> None:
     """Find the faces in photos and pack them for a training, into one file of 45 MB at most.
 
-    The faces found are kept in OUT.faces.sqlite, so a run that was stopped goes on: delete it with the photos.
+    The faces found are kept in OUT.faces.sqlite, so that a stopped run goes on: delete it with them.
     """
     from veilmesh_ml import load_engine
     from veilmesh_ml.image import write_atomically
@@ -202,6 +202,54 @@ def ciagan(
         guide,
         as_json=as_json,
     )
+
+
+@app.command()
+def ppsa(
+    data: PackedOption,
+    out: OutOption,
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the anonymizer that draws small faces from noise: 64 px, or 32 with `--set size_px=32`."""
+    course = _Course(out, device, max_minutes, every_minutes, resume)
+    _train("ppsa", data, course, settings, None, as_json=as_json)
+
+
+@app.command()
+def expression(
+    data: PackedOption,
+    out: OutOption,
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the classifier of seven expressions, on FER2013."""
+    course = _Course(out, device, max_minutes, every_minutes, resume)
+    _train("expression", data, course, settings, None, as_json=as_json)
+
+
+@app.command()
+def autoencoder(
+    data: PackedOption,
+    out: OutOption,
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the autoencoder, the baseline beside which anonymizers are measured."""
+    course = _Course(out, device, max_minutes, every_minutes, resume)
+    _train("autoencoder", data, course, settings, None, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
