@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from veilmesh_ml.networks.autoencoder import SIDE_PX, Autoencoder, AutoencoderConfig
 from veilmesh_ml.train.packed import Packed, decode
 from veilmesh_ml.train.pictures import from_network, sheet, shrunk, to_network
-from veilmesh_ml.train.trainer import Batch, Compute, Losses
+from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 _SHOWN: Final = 32
 
@@ -67,3 +67,6 @@ class AutoencoderRecipe:
         """Faces held out, and beside each what comes back."""
         back = averages["autoencoder"](self._compute.place(self._shown)).float().cpu()
         return sheet(from_network(torch.stack([self._shown, back], dim=1).flatten(0, 1)), columns=8)
+
+
+MODEL: Final = Model(AutoencoderTraining, AutoencoderRecipe)

@@ -24,7 +24,7 @@ from torch.nn import functional
 from veilmesh_ml.networks.expression import EXPRESSIONS, ExpressionClassifier
 from veilmesh_ml.train.packed import Packed, grey
 from veilmesh_ml.train.pictures import from_network, sheet, to_network
-from veilmesh_ml.train.trainer import Batch, Compute, Losses
+from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 _JUDGED_EVERY: Final = 200  # steps
 _WARM_UP: Final = 0.1  # of all steps
@@ -175,3 +175,6 @@ def _cover(faces: Tensor, random: np.random.Generator) -> None:
     for face, (top, left), covered in zip(faces, corners, random.random(len(faces)) < 0.5, strict=True):
         if covered:
             face[:, max(0, top) : top + 12, max(0, left) : left + 12] = 0
+
+
+MODEL: Final = Model(ExpressionTraining, ExpressionRecipe)

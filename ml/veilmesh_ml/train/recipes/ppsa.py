@@ -27,7 +27,7 @@ from veilmesh_ml.networks.ppsa import Critic, Generator, PpsaConfig, draw_latent
 from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.train.packed import Packed, PackedFaces, decode
 from veilmesh_ml.train.pictures import from_network, sheet, shrunk, to_network
-from veilmesh_ml.train.trainer import Batch, Compute, Losses
+from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 FRAME_PX: Final = 160  # of the bank's textures
 _SHOWN: Final = 64
@@ -128,3 +128,6 @@ def _descend(optimizer: Any, loss: Any) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
+
+
+MODEL: Final = Model(PpsaTraining, PpsaRecipe)
