@@ -7,11 +7,12 @@ import hashlib
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.surrogate.bank import Bank, decode_bank
 
-__all__ = ["read_weights", "shipped_bank"]
+__all__ = ["read_weights", "shipped_bank", "weights_entry"]
 
 
 @cache
@@ -24,25 +25,41 @@ def shipped_bank() -> Bank:
     return decode_bank(read_weights("cluster"), "cluster.npz")
 
 
-def read_weights(name: str) -> bytes:
+def weights_entry(name: str) -> dict[str, Any]:
+    """Return a table of `weights.toml`.
+
+    Raises:
+        ModelError: not listed.
+    """
+    try:
+        listed: dict[str, Any] = tomllib.loads(
+            files(__name__).joinpath("weights.toml").read_text(encoding="utf-8")
+        )[name]
+    except (OSError, KeyError, tomllib.TOMLDecodeError) as err:
+        raise ModelError(f"the weights {name!r} are not here: {err}", hint="install veilmesh again") from err
+    return listed
+
+
+def read_weights(name: str, part: str = "file") -> bytes:
     """Return the content of a shipped file, after checking its digest.
 
     Args:
         name: its table in `weights.toml`.
+        part: `file`, or `graph` of a network.
 
     Raises:
         ModelError: not listed, missing, or of another digest.
     """
-    folder = files(__name__)
+    listed = weights_entry(name)
     try:
-        listed = tomllib.loads(folder.joinpath("weights.toml").read_text(encoding="utf-8"))[name]
-        content = folder.joinpath(listed["file"]).read_bytes()
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as err:
+        file, expected = listed[part], listed["sha256" if part == "file" else f"{part}_sha256"]
+        content = files(__name__).joinpath(file).read_bytes()
+    except (OSError, KeyError) as err:
         raise ModelError(f"the weights {name!r} are not here: {err}", hint="install veilmesh again") from err
     found = hashlib.sha256(content).hexdigest()
-    if found != listed["sha256"]:
+    if found != expected:
         raise ModelError(
-            f"{listed['file']} has digest {found[:12]}…, expected {listed['sha256'][:12]}…",
+            f"{file} has digest {found[:12]}…, expected {expected[:12]}…",
             hint="install veilmesh again: a bank that nobody vouched for may hold somebody's face",
         )
     return content

@@ -1,0 +1,66 @@
+"""Runs a network that ships with the package on onnxruntime: no torch.
+
+A network is two files, both named with their digests in `weights.toml`: a graph, and the weights it refers
+to. Both are read once, checked, and given to onnxruntime as those very bytes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.errors import ModelError
+from veilmesh_ml.threads import default_threads
+from veilmesh_ml.weights import read_weights, weights_entry
+
+
+class ExportedNetwork:
+    """A network by its name in `weights.toml`. May be called from several threads.
+
+    Attributes:
+        digest: SHA-256 (hex) of the weights; what a consortium approves.
+    """
+
+    def __init__(self, name: str, threads: int | None = None) -> None:
+        """Load it.
+
+        Args:
+            name: its table in `weights.toml`.
+            threads: how many work on one call; by default `default_threads`.
+
+        Raises:
+            ModelError: a file is missing or altered, or onnxruntime is missing or does not take the graph.
+        """
+        entry = weights_entry(name)
+        self.digest = str(entry["sha256"])
+        weights, graph = read_weights(name), read_weights(name, "graph")
+        self._session = _session(graph, str(entry["file"]), weights, threads or default_threads())
+        self._inputs = [port.name for port in self._session.get_inputs()]
+
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the first output for inputs in the graph's order, [batch, ...] each."""
+        given = {
+            name: np.ascontiguousarray(array, dtype=np.float32)
+            for name, array in zip(self._inputs, inputs, strict=True)
+        }
+        return np.asarray(self._session.run(None, given)[0])
+
+
+def _session(graph: bytes, weights_name: str, weights: bytes, threads: int) -> Any:
+    try:
+        import onnxruntime  # noqa: PLC0415 (loads on demand)
+    except ImportError as err:
+        raise ModelError(
+            "onnxruntime is not installed", hint="install veilmesh with its [faces] extra"
+        ) from err
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong comes as an error
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait must not spin: beside a busy neighbour a call of 7 ms would take 500.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_external_initializers_from_files_in_memory([weights_name], [weights], [len(weights)])
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime's own errors have no public base
+        raise ModelError(f"onnxruntime does not take the graph of {weights_name}: {str(err)[:300]}") from err
