@@ -46,7 +46,7 @@ def _between(side_px: int) -> NDArray[np.float64]:
     """From values at the cells' corners to values at every pixel, (side_px, corners)."""
     corners = side_px // CELL_PX + 1
     place = np.arange(side_px)[:, np.newaxis] / CELL_PX
-    return np.maximum(0, 1 - np.abs(place - np.arange(corners)))
+    return np.asarray(np.maximum(0, 1 - np.abs(place - np.arange(corners))))
 
 
 def _sampled(
