@@ -149,6 +149,7 @@ class ReleaseGate:
         self.threshold_dissimilarity = threshold_dissimilarity
         self.level = level
         self.attacks = tuple(attacks)
+        self._pool = ThreadPoolExecutor(default_threads(), thread_name_prefix="gate")
 
     @property
     def limit_dissimilarity(self) -> float:
@@ -186,15 +187,8 @@ class ReleaseGate:
         return GateVerdict(anonymized.method, self.level, self.threshold_dissimilarity, tuple(checks))
 
     def _attack(self, candidates: Sequence[Candidate]) -> list["_Case"]:
-        """Attack a few faces at a time, looking at several of these at once."""
-        threads = min(default_threads(), len(candidates))
-        if threads <= 1:
-            return self._attack_each_by(map, candidates)
-        with ThreadPoolExecutor(threads, thread_name_prefix="gate") as pool:
-            return self._attack_each_by(pool.map, candidates)
-
-    def _attack_each_by(self, each: "_Map", candidates: Sequence[Candidate]) -> list["_Case"]:
-        """`each`: calls a function with one case after another, or with several at once."""
+        """Attack a few faces at a time; several of these are looked at at once."""
+        each: _Map = map if len(candidates) == 1 or default_threads() == 1 else self._pool.map
         cases: list[_Case] = []
         for start in range(0, len(candidates), FACES_AT_ONCE):
             batch = [_Case.of(candidate) for candidate in candidates[start : start + FACES_AT_ONCE]]

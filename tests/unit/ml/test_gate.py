@@ -50,10 +50,10 @@ class CountingEngine:
         self.face_in, self.align, self.encode = engine.face_in, engine.align, engine.encode
         self._engine = engine
         self.batches: list[int] = []
-        self.detections = 0
+        self.detected_in: list[tuple[int, int]] = []  # height, width
 
     def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
-        self.detections += 1
+        self.detected_in.append(image.shape[:2])
         return self._engine.detect(image, thorough=thorough)
 
     def encode_chips(self, chips: NDArray[np.uint8]) -> Features:
@@ -177,11 +177,11 @@ class TestCost:
         again = sum(attack.looks_again for attack in GATE_ATTACKS)
         in_doubt = FACES_AT_ONCE  # one look of each comes near enough for its mirror image
         assert counting.batches == [FACES_AT_ONCE * (1 + len(GATE_ATTACKS)), in_doubt, FACES_AT_ONCE * again]
-        assert counting.detections == 0
+        assert counting.detected_in == []
         assert all(verdict.passed for verdict in verdicts)
         assert len(verdicts[0].checks) == 1 + len(GATE_ATTACKS) + again
 
-    def test_the_detector_is_asked_once_where_a_face_is_promised(
+    def test_the_detector_is_asked_once_and_near_the_face_where_one_is_promised(
         self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
     ) -> None:
         counting = CountingEngine(engine)
@@ -189,7 +189,10 @@ class TestCost:
         somebody_else = features + 1.0
         verdict = ReleaseGate(counting).judge(promised, astronaut_faces, somebody_else)
         assert verdict.passed
-        assert counting.detections == 1
+        ((height, width),) = counting.detected_in
+        box = astronaut_faces[0].box
+        assert box.height < height < 2 * box.height  # near the face: the whole picture has 512 x 512 pixels
+        assert box.width < width < 2 * box.width
         by_promise = [check.name for check in verdict.checks if check.promise is Promise.FACE_FINDABLE]
         assert by_promise == ["face findable"]
         assert "direct, detected" in {check.name for check in verdict.checks}
@@ -229,7 +232,7 @@ class TestCost:
         counting = CountingEngine(engine)
         promised = replace(untouched(astronaut), face_findable=True)
         assert not ReleaseGate(counting).judge(promised, astronaut_faces, features).passed
-        assert (len(counting.batches), counting.detections) == (1, 0)
+        assert (len(counting.batches), counting.detected_in) == (1, [])
 
     def test_one_candidate_or_many_is_the_same(
         self, engine: Engine, astronaut: RgbImage, astronaut_faces: list[Face], features: Features
