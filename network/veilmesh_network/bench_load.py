@@ -146,11 +146,16 @@ async def _clients(network: Network) -> AsyncIterator[Clients]:
         gateways: list[Gateway] = []
         for member in network.members:
             channel = await stack.enter_async_context(connect(network.gateways(member.msp_id)[0], roots))
-            for name, contracts in ((BENCH_NODE, nodes), (OPERATOR, operators)):
-                identity = SigningIdentity.from_msp_folder(member.identity(name).msp_dir, member.msp_id)
-                gateways.append(Gateway(channel, identity))
-                contracts.append(gateways[-1].contract(network.channel, network.chaincode))
-        yield Clients(nodes[0], nodes[1], operators, gateways[::2])
+            node, operator = (
+                Gateway(
+                    channel, SigningIdentity.from_msp_folder(member.identity(name).msp_dir, member.msp_id)
+                )
+                for name in (BENCH_NODE, OPERATOR)
+            )
+            gateways.append(node)
+            nodes.append(node.contract(network.channel, network.chaincode))
+            operators.append(operator.contract(network.channel, network.chaincode))
+        yield Clients(nodes[0], nodes[1], operators, gateways)
 
 
 async def _level(network: Network, clients: Clients) -> None:

@@ -103,43 +103,34 @@ async def serving(
         certificates = _certificates(home, config)
         client = ExchangeClient(lambda: certificates.tls().pair)
         stack.push_async_callback(client.close)
-        journal = Journal(database, SystemClock().now_s, on_step)
         gateways = await stack.enter_async_context(
             Gateways.dial(parsed(config.gateways), lambda: certificates.tls().gateways)
-        )
-        ledger = GatewayLedger(
-            Gateway(gateways, certificates.identity),
-            channel_name=config.channel,
-            chaincode_name=config.chaincode,
         )
         environment = Environment(
             node_id=config.node_id,
             msp_id=config.msp_id,
-            ledger=ledger,
+            ledger=GatewayLedger(
+                Gateway(gateways, certificates.identity),
+                channel_name=config.channel,
+                chaincode_name=config.chaincode,
+            ),
             vault=TemplateVault(database, key),
             content=FolderContentStore(home.content),
             faces=stack.enter_context(_faces(home, config)),
             identify=certificates.identity,
             clock=SystemClock(),
-            operations=Operations(journal),
+            operations=Operations(Journal(database, SystemClock().now_s, on_step)),
             request_key=key.derive("requests"),
         )
         node = Node(environment, sealing_key=sealing_key, salt_key=key.derive("receipts"), channel=client)
         stack.push_async_callback(environment.operations.drain)
         metrics = Metrics()
         metrics.watch(certificates, gateways)
-        limit = RateLimit(per_minute=PEER_CALLS_PER_MINUTE, burst=PEER_BURST)
-        exchange = ExchangeService(node.deciding, limit, metrics)
         health = Health()
         await health.say(serving=True)
         stack.enter_context(_metrics_served(config, metrics))
         await stack.enter_async_context(
-            exchange_listening(config.exchange_listen, lambda: certificates.tls().exchange, exchange, health)
-        )
-        revocation_lists = RevocationLists(home.client_crls, home.client_roots)
-        api = NodeService(node, revocation_lists, metrics)
-        await stack.enter_async_context(
-            api_listening(config.api_listen, lambda: certificates.tls().api, api, health)
+            _listening(node, home, config, certificates, metrics=metrics, health=health)
         )
         keeper = Keeper(
             environment,
@@ -150,13 +141,34 @@ async def serving(
         await stack.enter_async_context(keeper.at_work())
         if node.identification.gallery is not None:
             await stack.enter_async_context(node.identification.gallery.kept())
+        yield node
+
+
+@asynccontextmanager
+async def _listening(
+    node: Node,
+    home: Home,
+    config: NodeConfig,
+    certificates: NodeCertificates,
+    *,
+    metrics: Metrics,
+    health: Health,
+) -> AsyncIterator[None]:
+    """Take other nodes' and the own organisation's calls while the context is open."""
+    limit = RateLimit(per_minute=PEER_CALLS_PER_MINUTE, burst=PEER_BURST)
+    exchange = ExchangeService(node.deciding, limit, metrics)
+    api = NodeService(node, RevocationLists(home.client_crls, home.client_roots), metrics)
+    async with (
+        exchange_listening(config.exchange_listen, lambda: certificates.tls().exchange, exchange, health),
+        api_listening(config.api_listen, lambda: certificates.tls().api, api, health),
+    ):
         _log.info(
             "node %s takes other nodes' calls on %s and its organisation's on %s",
             config.node_id,
             config.exchange_listen,
             config.api_listen,
         )
-        yield node
+        yield
 
 
 @contextmanager
