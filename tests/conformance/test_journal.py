@@ -1,6 +1,7 @@
 """The flow in steps, for who writes down what is sent: endorse, submit, ask, after a crash too."""
 
 import asyncio
+import secrets
 
 import grpc
 import pytest
@@ -46,7 +47,7 @@ async def test_what_was_never_sent_is_not_known(ledger: Ledger) -> None:
     brief = Deadlines(commit_status_s=0.5)
     gateway = Gateway(ledger.connection, ledger.identities["org1"], deadlines=brief)
     with pytest.raises(CommitStatusError) as unknown:
-        await gateway.contract(CHANNEL, CHAINCODE).commit_status("0" * 64)
+        await gateway.contract(CHANNEL, CHAINCODE).commit_status(secrets.token_hex(32))
     assert unknown.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
