@@ -30,6 +30,14 @@ JPEG_QUALITY: Final = 88
 _MODEL: Final = ("look_mean", "look", "apparent_bias", "apparent", "likeness_bias", "likeness")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Donor:
+    """A face in the bank's frame: texture, uint8 (160, 160, 3), and aligned landmarks, float64 (68, 2)."""
+
+    texture: NDArray[np.uint8] = field(repr=False)
+    shape: NDArray[np.float64] = field(repr=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Bank:
     """Donors, and the models that choose and fit them.
@@ -60,6 +68,9 @@ class Bank:
     @property
     def donors(self) -> int:
         return len(self.textures)
+
+    def donor(self, index: int) -> Donor:
+        return Donor(self.textures[index], self.shapes[index])
 
 
 def encode_bank(bank: Bank) -> bytes:

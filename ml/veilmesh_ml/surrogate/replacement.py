@@ -1,6 +1,6 @@
 """Replaces one face of a picture by a surrogate.
 
-1. bring the face into the bank's frame; read its attributes; choose a donor with the key;
+1. bring the face into the bank's frame and read its attributes, by which a donor is chosen;
 2. place the donor's landmarks: pose and expression of the person, identity of nobody (`shape`);
 3. warp the picture around it so that the jaw becomes the donor's, and the donor there;
 4. decide which pixels are not skin and stay (`occlusion`);
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import derive
 from veilmesh_ml.surrogate.attributes import Reading
-from veilmesh_ml.surrogate.bank import Bank
+from veilmesh_ml.surrogate.bank import Bank, Donor
 from veilmesh_ml.surrogate.blend import (
     ToneMatch,
     add_grain,
@@ -30,7 +30,7 @@ from veilmesh_ml.surrogate.blend import (
     smooth_field,
     smoothstep,
 )
-from veilmesh_ml.surrogate.choice import choose
+from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.geometry import Plane, piecewise_affine
 from veilmesh_ml.surrogate.occlusion import Lab, fall_off, follow_edges, learn_skin, reaching_in
 from veilmesh_ml.surrogate.points import OUTLINE, Points, with_forehead
@@ -72,48 +72,51 @@ class Setting:
     keeps_obstacles: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replaced:
-    """A window with a surrogate in it, which pixels it covers, and which donor it is."""
+def read_face(window: RgbImage, landmarks: Points, bank: Bank) -> Reading:
+    """Return what a surrogate has to have in common with a face, and what not.
 
-    window: RgbImage
-    covered: NDArray[np.bool_]
-    donor: int
+    Args:
+        window: the face, uint8 (height, width, 3).
+        landmarks: float (68, 2) in the window.
+        bank: of the attribute model and its frame.
+    """
+    points = with_forehead(landmarks)
+    texture = np.asarray(bank.frame.warp_from(points).pull(window), dtype=np.uint8)
+    texture[~bank.frame.face] = 0
+    upright = aligned(landmarks, bank.frame.mean_shape)
+    return bank.attribute_model.read(texture, landmarks, upright, bank.frame)
 
 
-def replace_face(
-    window: RgbImage, landmarks: Points, bank: Bank, setting: Setting, key: bytes, *, draw: int = 0
-) -> Replaced:
-    """Replace a face.
+def lay_over(
+    window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, setting: Setting, *, key: bytes
+) -> RgbImage:
+    """Return the window with the donor in the face's place.
 
     Args:
         window: the face and what is around it, uint8 (height, width, 3).
         landmarks: float (68, 2) in the window.
-        bank: of donors.
+        donor: in the bank's frame, of the bank or not.
+        bank: of the frame and the shape model.
         setting: how.
         key: 32 bytes, of this face alone.
-        draw: of the donor; see `choose`.
     """
     points = with_forehead(landmarks)
     width_px = max(8.0, float(np.hypot(*(landmarks[16] - landmarks[0]))))
-    upright = aligned(landmarks, bank.frame.mean_shape)
-    donor = choose(bank, _read(window, points, upright, bank), setting.suitable, key, draw)
-    placed = deidentified(landmarks, bank.shapes[donor], bank.shape_model, setting.caution, setting.jaw)
+    placed = deidentified(landmarks, donor.shape, bank.shape_model, setting.caution, setting.jaw)
     base = _with_jaw(window, points, placed) if setting.jaw else window
     corner, part = _around(placed, MARGIN * width_px, base)
-    composed, covered = _compose(
+    result = base.copy()
+    result[part] = _compose(
         np.ascontiguousarray(base[part]),
         placed - corner,
         landmarks[17:27] - corner,
         width_px,
-        bank=bank,
+        frame=bank.frame,
         donor=donor,
         setting=setting,
         key=derive(key, "noise"),
     )
-    result, mask = base.copy(), np.zeros(base.shape[:2], dtype=np.bool_)
-    result[part], mask[part] = composed, covered
-    return Replaced(result, mask, donor)
+    return result
 
 
 def _around(
@@ -124,12 +127,6 @@ def _around(
     low = np.clip(np.floor(points.min(axis=0) - margin_px), 0, limit).astype(np.int64)
     high = np.clip(np.ceil(points.max(axis=0) + margin_px) + 1, 0, limit).astype(np.int64)
     return low, (slice(low[1], high[1]), slice(low[0], high[0]))
-
-
-def _read(window: RgbImage, points: Points, upright: Points, bank: Bank) -> Reading:
-    texture = np.asarray(bank.frame.warp_from(points).pull(window), dtype=np.uint8)
-    texture[~bank.frame.face] = 0
-    return bank.attribute_model.read(texture, points[:68], upright, bank.frame)
 
 
 def _with_jaw(window: RgbImage, points: Points, placed: Points) -> RgbImage:
@@ -185,11 +182,11 @@ class _Scene:
         return np.asarray(self.photo[..., 0] / np.float32(255))
 
 
-def _scene(image: RgbImage, placed: Points, width_px: float, bank: Bank, donor: int) -> _Scene:
+def _scene(image: RgbImage, placed: Points, width_px: float, frame: Frame, donor: Donor) -> _Scene:
     height, width = image.shape[:2]
-    warp = bank.frame.warp_to(placed, height, width)
-    texture = np.asarray(warp.pull(bank.textures[donor], cv2.INTER_CUBIC), dtype=np.uint8)
-    zones = (np.asarray(warp.pull(bank.frame.zones)) > 127) & warp.inside[..., np.newaxis]
+    warp = frame.warp_to(placed, height, width)
+    texture = np.asarray(warp.pull(donor.texture, cv2.INTER_CUBIC), dtype=np.uint8)
+    zones = (np.asarray(warp.pull(frame.zones)) > 127) & warp.inside[..., np.newaxis]
     skin, features, forehead = np.moveaxis(zones, 2, 0)
     if skin.sum() < LEAST_SKIN_PX:
         skin = warp.inside
@@ -205,13 +202,13 @@ def _compose(
     own_brows: Points,
     width_px: float,
     *,
-    bank: Bank,
-    donor: int,
+    frame: Frame,
+    donor: Donor,
     setting: Setting,
     key: bytes,
-) -> tuple[RgbImage, NDArray[np.bool_]]:
-    """Lay the donor into the window; return it and which pixels it covers."""
-    scene = _scene(base, placed, width_px, bank, donor)
+) -> RgbImage:
+    """Return the window with the donor laid into it."""
+    scene = _scene(base, placed, width_px, frame, donor)
     judged = _scaled_down(scene)
     decision = _decide(judged, own_brows * (judged.width_px / width_px), setting)
     surrogate = decision.match.apply(scene.donor) + _enlarged(decision.correction, scene)
@@ -229,7 +226,7 @@ def _compose(
     )
     colour = cv2.cvtColor(np.clip(np.rint(surrogate), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
     mixed = base + (colour.astype(np.float32) - base) * alpha[..., np.newaxis]
-    return np.rint(mixed).astype(np.uint8), alpha > 0
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def _scaled_down(scene: _Scene) -> _Scene:
