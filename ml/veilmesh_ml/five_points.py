@@ -16,7 +16,7 @@ Points: TypeAlias = NDArray[np.float64]  # (5, 2): x, y in pixels
 MIN_EXTENT_PX = 2.0  # of the five points; less is no face, and has no transform
 
 
-def five_points(landmarks: Landmarks) -> Points:
+def five_points(landmarks: Landmarks | NDArray[np.floating]) -> Points:
     """Return eye centres, nose tip and mouth corners of 68 landmarks, each pair left to right: (5, 2)."""
     eyes = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
     return np.array([*eyes, landmarks[30], landmarks[48], landmarks[54]], dtype=np.float64)

@@ -9,12 +9,13 @@ from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.surrogate.points import Similarity
 
 
-def cut_out(image: RgbImage, onto: Similarity) -> NDArray[np.uint8]:
-    """Return what the canvas shows of a photo, uint8 (128, 128, 3); beyond its border the photo is mirrored.
+def cut_out(image: RgbImage, onto: Similarity, side_px: int = CANVAS_PX) -> NDArray[np.uint8]:
+    """Return what a canvas shows of a photo, uint8 (side, side, 3); beyond its border the photo is mirrored.
 
     Args:
         image: uint8 (height, width, 3).
         onto: from the photo to the canvas.
+        side_px: of the canvas.
     """
     scale = float(np.sqrt(abs(np.linalg.det(onto.matrix))))
     shrunk = min(1.0, 1.5 * scale)  # a warp alone would skip pixels of a large face
@@ -28,7 +29,7 @@ def cut_out(image: RgbImage, onto: Similarity) -> NDArray[np.uint8]:
     turned = cv2.warpAffine(
         small,
         np.column_stack([matrix, shift]),
-        (CANVAS_PX, CANVAS_PX),
+        (side_px, side_px),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
     )

@@ -10,8 +10,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
-SIDE_PX: Final = 48  # FER2013's
-EXPRESSIONS: Final = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+from veilmesh_ml.expressions import EXPRESSIONS
+
 FEATURES: Final = 512
 _CHANNELS: Final = (16, 32, 64, 96, 128)
 

@@ -60,9 +60,7 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
         key: 32 bytes, of this face alone.
         draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
-    wanted = face.attributes
-    distance = ((_off(bank, wanted) * IMPORTANCE) ** 2).sum(axis=1)
-    distance += np.where((bank.attributes[:, _AGE] < CHILD_DONOR) == (wanted[_AGE] < CHILD), 0, _NEVER)
+    distance = unsuitability(bank.attributes, face.attributes, bank.spread)
     nearest = np.argsort(distance, kind="stable")[:suitable]
     alike = bank.likenesses[nearest] @ face.likeness
     drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
@@ -70,9 +68,26 @@ def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) 
     return int(drawn_from[order[draw % len(order)]])
 
 
-def _off(bank: Bank, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+def unsuitability(
+    attributes: NDArray[np.float64], wanted: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how badly every donor suits a face, 0 or more, (k,).
+
+    Args:
+        attributes: of the donors, (k, len(ATTRIBUTES)).
+        wanted: of the face.
+        spread: a standard deviation of every attribute.
+    """
+    distance = ((_off(attributes, wanted, spread) * IMPORTANCE) ** 2).sum(axis=1)
+    suits = (attributes[:, _AGE] < CHILD_DONOR) == (wanted[_AGE] < CHILD)
+    return np.asarray(distance + np.where(suits, 0, _NEVER))
+
+
+def _off(
+    attributes: NDArray[np.float64], wanted: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return how far every donor is from what is wanted, in standard deviations, (k, len(ATTRIBUTES))."""
-    off = (bank.attributes - wanted) / bank.spread
+    off = (attributes - wanted) / spread
     off[:, _WOMAN] = np.minimum(0, np.copysign(1, wanted[_WOMAN]) * off[:, _WOMAN])
     group = _GROUPS[np.argmax(wanted[_GROUPS])]
     others = np.setdiff1d(_GROUPS, [group])

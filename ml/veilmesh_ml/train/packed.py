@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from veilmesh_ml.errors import ModelError
+from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.surrogate.shape import ShapeModel
 
 FORMAT: Final = "veilmesh/packed/1"
@@ -34,7 +35,6 @@ PEERS: Final = 12
 NOBODY: Final = -1
 _LANDMARK_STEP: Final = 16  # steps to a pixel
 _FACES: Final = ("landmarks", "people", "held_out", "labels", "features", "donors", "peers")
-EXPRESSIONS: Final = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from veilmesh_ml.engine import Engine
 from veilmesh_ml.errors import ImageError, ModelError
+from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.image import read_image
 from veilmesh_ml.inpainting.canvas import onto_canvas
 from veilmesh_ml.inpainting.cutting import cut_out
@@ -31,7 +32,6 @@ from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.train.packed import (
     DONORS,
-    EXPRESSIONS,
     PEERS,
     Packed,
     PackedExpressions,

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from veilmesh_ml.networks.expression import EXPRESSIONS, ExpressionClassifier
+from veilmesh_ml.expressions import EXPRESSIONS
+from veilmesh_ml.networks.expression import ExpressionClassifier
 from veilmesh_ml.train.packed import Packed, grey
 from veilmesh_ml.train.pictures import from_network, sheet, to_network
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model

@@ -5,8 +5,9 @@ import pytest
 pytest.importorskip("torch", reason="networks are torch's: install veilmesh with its [gan] extra")
 
 import torch
+from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
-from veilmesh_ml.networks.expression import EXPRESSIONS, FEATURES, ExpressionClassifier
+from veilmesh_ml.networks.expression import FEATURES, ExpressionClassifier
 from veilmesh_ml.networks.layers import SelfAttention
 from veilmesh_ml.networks.ppsa import Critic, Generator, PpsaConfig, draw_latents
 

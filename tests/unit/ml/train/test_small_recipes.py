@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 pytest.importorskip("torch", reason="trainings are torch's: install veilmesh with its [gan] extra")
 
 import torch
+from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.inpainting.canvas import canvas_shape
-from veilmesh_ml.networks.expression import EXPRESSIONS
 from veilmesh_ml.surrogate.shape import ShapeModel
 from veilmesh_ml.train.packed import (
     DONORS,
