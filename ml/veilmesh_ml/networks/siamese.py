@@ -6,14 +6,18 @@ every step. It sees the face alone: with hair and background it would learn thes
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+_ROWS: Final = slice(18, 114)  # of the canvas: where faces lie
+_COLUMNS: Final = slice(16, 112)
+
 
 @dataclass(frozen=True, slots=True)
 class SiameseConfig:
-    """Attributes: channels at 32, 16, 8 and 4 px; length of the embedding."""
+    """Attributes: channels at 24, 12, 6 and 3 px; length of the embedding."""
 
     channels: tuple[int, int, int, int] = (32, 64, 128, 256)
     embedding: int = 128
@@ -25,9 +29,9 @@ class Siamese(nn.Module):  # type: ignore[misc]  # torch's classes have no types
     def __init__(self, config: SiameseConfig) -> None:
         super().__init__()
         first = config.channels[0]
-        self.begin = nn.Conv2d(3, first, 3, 2, 1)  # 32 x 32
+        self.begin = nn.Conv2d(3, first, 3, 2, 1)  # 24 x 24
         self.stages = nn.ModuleList(_Stage(before, after) for before, after in pairwise(config.channels))
-        self.end = nn.Linear(config.channels[-1] * 4 * 4, config.embedding)
+        self.end = nn.Linear(config.channels[-1] * 3 * 3, config.embedding)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return embeddings and the feature maps on the way to them.
@@ -36,9 +40,11 @@ class Siamese(nn.Module):  # type: ignore[misc]  # torch's classes have no types
             faces: [batch, 3, 128, 128], -1 to 1, and 0 around the face.
 
         Returns:
-            [batch, embedding]; [batch, channels, side, side] for sides 16, 8 and 4.
+            [batch, embedding]; [batch, channels, side, side] for sides 12, 6 and 3.
         """
-        places = functional.leaky_relu(self.begin(functional.avg_pool2d(faces, 2)), 0.2)
+        places = functional.leaky_relu(
+            self.begin(functional.avg_pool2d(faces[:, :, _ROWS, _COLUMNS], 2)), 0.2
+        )
         maps = []
         for stage in self.stages:
             places = stage(places)

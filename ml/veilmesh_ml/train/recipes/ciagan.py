@@ -24,7 +24,7 @@ few steps (R1, Mescheder et al. 2018): there are few photos. Below `near` identi
 this loss beat the critic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -178,6 +178,11 @@ class CiaganTraining:
         self._to_judge.step()
         return losses
 
+    def paint(self, batch: Batch) -> Any:
+        """Return what the generator makes of a batch on the device, [batch, 3, 128, 128]."""
+        with self._compute.autocast():
+            return self._generator(_Scene.of(batch, self._compute).seen, batch["code"]).float()
+
     def samples(self, averages: Mapping[str, Any]) -> NDArray[np.uint8]:
         """Rows: photo, what is seen, then priors and what is painted: own code once, then codes of nobody."""
         random = np.random.default_rng(1)
@@ -251,9 +256,13 @@ class CiaganTraining:
         members = (
             [index] if own else random.choice(self._faces.peers[index], self._config.mixed, replace=False)
         )
+        return self.code_of(members), self._embeddings[members].mean(axis=0)
+
+    def code_of(self, members: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the code of the mean of these faces."""
         code = self._codes[members].mean(axis=0)
         length = np.linalg.norm(code) / np.sqrt(len(code))
-        return (code / length).astype(np.float32), self._embeddings[members].mean(axis=0)
+        return (code / length).astype(np.float32)
 
     def _embed_all(self) -> NDArray[np.float32]:
         masks = face_masks(self._faces.landmarks)

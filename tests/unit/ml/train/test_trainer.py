@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from veilmesh_ml.errors import DeviceError, DivergedError, ModelError, TrainingError
-from veilmesh_ml.train import checkpoints, trainer
+from veilmesh_ml.train import trainer
 from veilmesh_ml.train.checkpoints import read_tensors, write_file
 from veilmesh_ml.train.trainer import Compute, Losses, Report, Run, train
 
@@ -205,7 +205,7 @@ class TestTrouble:
         def full(_file: int) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(checkpoints.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(TrainingError, match="No space left on device"):
             train(Doubling, Config(), Run(tmp_path, resume=True))
         assert (tmp_path / trainer.STATE).read_bytes() == good
