@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# They wait more than they work, so two files run at once; the folders with the longest files come first.
+SLOW := tests/faults tests/conformance tests/scenario tests/integration
+
 .PHONY: demo test unit lint protos bench lock clean
 
 demo: $(VENV)/.node  ## the whole story on this machine
@@ -13,7 +16,7 @@ demo: $(VENV)/.node  ## the whole story on this machine
 
 test: $(VENV)/.dev  ## unit tests first: they need no socket
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
-	$(BIN)/python -m pytest tests/conformance tests/integration tests/scenario tests/faults
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SLOW)
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
