@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -44,17 +44,13 @@ class Frame:
 
     def polygon(self, points: Sequence[int], grow_px: int = 0) -> NDArray[np.bool_]:
         """Return the inside of a polygon of points, widened by about half of `grow_px`."""
-        mask = np.zeros((TEXTURE_PX, TEXTURE_PX), dtype=np.uint8)
-        hull = cv2.convexHull(np.rint(self.mean_shape[list(points)]).astype(np.int32))
-        cv2.fillPoly(mask, [hull], 1)
+        mask = _filled(cv2.convexHull(np.rint(self.mean_shape[list(points)]).astype(np.int32)))
         grown = cv2.dilate(mask, np.ones((grow_px, grow_px), np.uint8)) if grow_px else mask
         return np.asarray(grown).astype(np.bool_)
 
     @cached_property
     def face(self) -> NDArray[np.bool_]:
-        mask = np.zeros((TEXTURE_PX, TEXTURE_PX), dtype=np.uint8)
-        cv2.fillPoly(mask, [np.rint(self.mean_shape[OUTLINE]).astype(np.int32)], 1)
-        return mask.astype(np.bool_)
+        return _filled(np.rint(self.mean_shape[OUTLINE]).astype(np.int32)).astype(np.bool_)
 
     @cached_property
     def depth_px(self) -> Plane:
@@ -124,6 +120,13 @@ def mean_frame(shapes: NDArray[np.integer] | NDArray[np.floating]) -> Frame:
     scale = (TEXTURE_PX - 1 - 2 * MARGIN_PX) / (high - low).max()
     placed = (points - low) * scale + (TEXTURE_PX - 1 - (high - low) * scale) / 2
     return Frame(placed, _triangles(placed))
+
+
+def _filled(outline: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 1 inside of an outline in the frame, int32 (n, 2), and 0 elsewhere."""
+    mask = np.zeros((TEXTURE_PX, TEXTURE_PX), dtype=np.uint8)
+    cv2.fillPoly(mask, [outline], 1)
+    return mask
 
 
 def _triangles(points: Points) -> NDArray[np.int64]:
