@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.image import RgbImage
+from veilmesh_ml.surrogate.archive import archive
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, AttributeModel
 from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.geometry import TEXTURE_PX
@@ -98,15 +99,7 @@ def encode_bank(bank: Bank) -> bytes:
         "shape_within": bank.shape_model.within.astype(np.float64),
         "shape_between": bank.shape_model.between.astype(np.float64),
     }
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the time of building is not in the file
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, entry.getvalue())
-    return target.getvalue()
+    return archive(arrays)
 
 
 def decode_bank(content: bytes, name: str = "bank") -> Bank:
