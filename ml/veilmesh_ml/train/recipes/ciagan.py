@@ -262,7 +262,7 @@ class CiaganTraining:
         """Return the code of the mean of these faces."""
         code = self._codes[members].mean(axis=0)
         length = np.linalg.norm(code) / np.sqrt(len(code))
-        return (code / length).astype(np.float32)
+        return np.asarray(code / length, dtype=np.float32)
 
     def _embed_all(self) -> NDArray[np.float32]:
         masks = face_masks(self._faces.landmarks)

@@ -165,4 +165,4 @@ def test_a_config_is_plain() -> None:
 
 def _with_noise(photo: Any, mask: Any, seed: int) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).integers(0, 255, photo.shape, dtype=np.uint8)
-    return np.where(np.asarray(mask)[..., np.newaxis] > 0, noise, photo)
+    return np.asarray(np.where(np.asarray(mask)[..., np.newaxis] > 0, noise, photo))
