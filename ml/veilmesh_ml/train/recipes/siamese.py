@@ -32,7 +32,7 @@ class SiameseTrainingConfig:
     steps: int = 6000
     learning_rate: float = 1e-3
     margin: float = 0.8
-    guide: float = 20.0
+    guide: float = 100.0
     keep: float = 0.995
 
 
