@@ -34,10 +34,6 @@ _LOGGING = {
     "FABRIC_LOGGING_SPEC": "warning",  # on "info", a peer writes several lines for each transaction
     "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level} [%{module}] %{message}",
 }
-# Go wakes a thread on every core when there is something to do. Three peers and an orderer at least share the
-# machine with chaincode services and clients, so each is told of its part of the cores: with one of two, a
-# peer at work takes 8 % less processor time.
-_GO_PROCESSES = 4
 # What a peer looks at before it opens a proposal. Fabric 2.5 checks no clocks: there, only the contracts do.
 _AUTH_FILTERS = {
     Release.V2_5: ("DefaultAuth", "ExpirationCheck"),
@@ -226,5 +222,4 @@ def _templates() -> Traversable:
 
 def _environment(**settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-    cores = len(os.sched_getaffinity(0))
-    return {**_LOGGING, "GOMAXPROCS": str(max(1, cores // _GO_PROCESSES)), **inherited, **settings}
+    return {**_LOGGING, **inherited, **settings}

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import stat
 import tarfile
 from pathlib import Path
@@ -145,20 +144,6 @@ def test_an_orderer_is_started_with_files_of_its_own(network: Network) -> None:
     assert "$" not in text
     assert "ListenPort: 7070" in text
     assert "ClientAuthRequired: true" in text
-
-
-@pytest.mark.parametrize(("cores", "count"), [(2, "1"), (16, "4")])
-def test_a_peer_counts_on_its_part_of_the_cores(
-    network: Network, monkeypatch: pytest.MonkeyPatch, cores: int, count: str
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
-    monkeypatch.delenv("GOMAXPROCS", raising=False)
-    assert network.fabric is not None
-    program = peer_program(network, network.members[0], network.fabric.ports.member(1), _BINARIES)
-    assert program.environment["GOMAXPROCS"] == count
-    monkeypatch.setenv("GOMAXPROCS", "7")
-    program = peer_program(network, network.members[0], network.fabric.ports.member(1), _BINARIES)
-    assert program.environment["GOMAXPROCS"] == "7"
 
 
 def test_a_chaincode_service_speaks_mutual_tls(network: Network) -> None:
