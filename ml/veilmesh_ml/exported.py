@@ -4,7 +4,8 @@ A network is two files, both named with their digests in `weights.toml`: a graph
 to. Both are read once, checked, and given to onnxruntime as those very bytes.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.threads import default_threads
 from veilmesh_ml.weights import read_weights, weights_entry
+
+Shape: TypeAlias = tuple[int, ...]
 
 
 class ExportedNetwork:
@@ -35,15 +38,41 @@ class ExportedNetwork:
         self.digest = str(entry["sha256"])
         weights, graph = read_weights(name), read_weights(name, "graph")
         self._session = _session(graph, str(entry["file"]), weights, threads or default_threads())
+        self._name = name
         self._inputs = [port.name for port in self._session.get_inputs()]
 
-    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def require_shapes(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> None:
+        """Refuse weights of another config: shapes without the batch, in the graph's order.
+
+        Raises:
+            ModelError: the network takes or gives something else.
+        """
+        found = [
+            [tuple(port.shape[1:]) for port in ports]
+            for ports in (self._session.get_inputs(), self._session.get_outputs())
+        ]
+        if found != [list(inputs), list(outputs)]:
+            raise ModelError(
+                f"the weights {self._name!r} are of another config: they take {_told(found[0])} and give "
+                f"{_told(found[1])}, not {_told(inputs)} and {_told(outputs)}",
+                hint="install veilmesh again",
+            )
+
+    def __call__(self, *inputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the first output for inputs in the graph's order, [batch, ...] each."""
+        return self.every_output(*inputs)[0]
+
+    def every_output(self, *inputs: NDArray[np.floating]) -> list[NDArray[np.float32]]:
+        """Return all outputs, in the graph's order, [batch, ...] each."""
         given = {
             name: np.ascontiguousarray(array, dtype=np.float32)
             for name, array in zip(self._inputs, inputs, strict=True)
         }
-        return np.asarray(self._session.run(None, given)[0])
+        return [np.asarray(output) for output in self._session.run(None, given)]
+
+
+def _told(shapes: Sequence[Shape]) -> str:
+    return ", ".join(" x ".join(map(str, shape)) for shape in shapes)
 
 
 def _session(graph: bytes, weights_name: str, weights: bytes, threads: int) -> Any:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.exported import ExportedNetwork
-from veilmesh_ml.expressions import FIVE_POINTS, SIDE_PX
+from veilmesh_ml.expressions import EXPRESSIONS, FEATURES, FIVE_POINTS, SIDE_PX
 from veilmesh_ml.face import Landmarks
 from veilmesh_ml.five_points import five_points
 from veilmesh_ml.image import RgbImage
@@ -20,9 +20,10 @@ class ExpressionReader:
         """Load the network; threads as for `ExportedNetwork`.
 
         Raises:
-            ModelError: it is missing or altered, or onnxruntime is missing.
+            ModelError: it is missing, altered or of another config, or onnxruntime is missing.
         """
         self._network = ExportedNetwork("expression", threads)
+        self._network.require_shapes([(1, SIDE_PX, SIDE_PX)], [(len(EXPRESSIONS),), (FEATURES,)])
 
     @property
     def digest(self) -> str:
@@ -30,10 +31,14 @@ class ExpressionReader:
 
     def read(self, chips: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how likely each of `EXPRESSIONS` is: (n, 7), rows of sum 1, for chips uint8 (n, 48, 48)."""
+        return self.read_and_describe(chips)[0]
+
+    def read_and_describe(self, chips: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what `read` does, and the classifier's features, (n, FEATURES): what it judges by."""
         given = chips[:, np.newaxis].astype(np.float32) / np.float32(127.5) - 1
-        logits = self._network(given).astype(np.float64)
+        logits, features = (output.astype(np.float64) for output in self._network.every_output(given))
         likely = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(likely / likely.sum(axis=1, keepdims=True))
+        return np.asarray(likely / likely.sum(axis=1, keepdims=True)), features
 
 
 def expression_chip(image: RgbImage, landmarks: Landmarks | NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -10,9 +10,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from veilmesh_ml.expressions import EXPRESSIONS
+from veilmesh_ml.expressions import EXPRESSIONS, FEATURES
 
-FEATURES: Final = 512
 _CHANNELS: Final = (16, 32, 64, 96, 128)
 
 
@@ -41,6 +40,15 @@ class ExpressionClassifier(nn.Module):  # type: ignore[misc]  # torch's classes 
     def forward(self, faces: Tensor) -> Tensor:
         """[batch, 1, 48, 48], -1 to 1 -> logits [batch, 7]."""
         return self.classify(self.dropout(self.features(faces)))
+
+
+class DescribingClassifier(ExpressionClassifier):
+    """The same network as it ships: it also gives what it judges by."""
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, 1, 48, 48], -1 to 1 -> logits [batch, 7], features [batch, 512]."""
+        features = self.features(faces)
+        return self.classify(self.dropout(features)), features
 
 
 class _Module(nn.Module):  # type: ignore[misc]  # torch's classes have no types here

@@ -5,9 +5,9 @@ import pytest
 pytest.importorskip("torch", reason="networks are torch's: install veilmesh with its [gan] extra")
 
 import torch
-from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
-from veilmesh_ml.networks.expression import FEATURES, ExpressionClassifier
+from veilmesh_ml.expressions import EXPRESSIONS, FEATURES
+from veilmesh_ml.networks.expression import DescribingClassifier, ExpressionClassifier
 from veilmesh_ml.networks.layers import SelfAttention
 from veilmesh_ml.networks.ppsa import Critic, Generator, PpsaConfig, draw_latents
 
@@ -94,6 +94,15 @@ class TestExpression:
         with torch.no_grad():
             assert classifier.features(faces).shape == (2, FEATURES)
             assert classifier(faces).shape == (2, len(EXPRESSIONS))
+
+    def test_what_ships_gives_the_same_and_its_reasons(self) -> None:
+        classifier, described = ExpressionClassifier().eval(), DescribingClassifier().eval()
+        described.load_state_dict(classifier.state_dict())
+        faces = torch.rand(2, 1, 48, 48) * 2 - 1
+        with torch.no_grad():
+            logits, features = described(faces)
+            assert torch.equal(logits, classifier(faces))
+            assert torch.equal(features, classifier.features(faces))
 
     def test_small(self) -> None:
         assert parameters(ExpressionClassifier()) <= 2_000_000
