@@ -17,14 +17,14 @@ landmarks agree, the photo is warped to them, inside the mask alone.
 
 Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
 small, hence 4e-4, falling to a tenth over the last third. The code is not one of N people of the training:
-such a generator paints people who exist. It is a mean of `mixed` people who look alike in age, gender, group
-and light, scaled to the length of a real one. The critic has spectral normalisation, and sees what it judges
-shifted and recoloured at random (DiffAugment, Zhao et al. 2020), with a gradient penalty on real photos every
-few steps (R1, Mescheder et al. 2018): there are few photos. Below `near` identity costs nothing: unbounded,
-this loss beat the critic.
+such a generator paints people who exist. It is drawn (`train.identities`), and the embedding that a face of
+nobody should have is what a linear map makes of the features drawn. The critic has spectral normalisation,
+and sees what it judges shifted and recoloured at random (DiffAugment, Zhao et al. 2020), with a gradient
+penalty on real photos every few steps (R1, Mescheder et al. 2018): there are few photos. Below `near`
+identity costs nothing: unbounded, this loss beat the critic.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
+from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.packed import Packed, decode
 from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
@@ -56,7 +57,6 @@ class CiaganTrainingConfig:
     Attributes:
         prior: `mean`, the bank's mean face, `donor`, the chosen donor's own texture, or `either`: now this,
             now that, so that both can be used.
-        mixed: people in a code of nobody.
         near: squared distance of embeddings below which identity costs nothing.
         penalty, penalty_every: weight of R1, and steps between.
         keep: of the average, at each step.
@@ -67,7 +67,6 @@ class CiaganTrainingConfig:
     steps: int = 60_000
     learning_rate: float = 4e-4
     prior: str = "either"
-    mixed: int = 3
     critic: float = 0.5
     pixels: float = 4.0
     maps: float = 0.5
@@ -101,10 +100,9 @@ class CiaganTraining:
         self._mean_texture = self._textures.mean(axis=0).astype(np.uint8)
         self._train = np.flatnonzero(~self._faces.held_out)
         self._judging = np.flatnonzero(self._faces.held_out)
-        features = self._faces.features
-        known = features[self._train]
-        self._codes = (features - known.mean(axis=0)) / known.std(axis=0)
+        self._identities = Identities(self._faces)
         self._embeddings = self._embed_all()
+        self._told = _linear(self._identities.features[self._train], self._embeddings[self._train])
 
     @property
     def modules(self) -> Mapping[str, Any]:
@@ -252,17 +250,11 @@ class CiaganTraining:
     def _identity(
         self, index: int, random: np.random.Generator, *, own: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A code, of length sqrt(128), and the embedding that the painted face should have."""
-        members = (
-            [index] if own else random.choice(self._faces.peers[index], self._config.mixed, replace=False)
-        )
-        return self.code_of(members), self._embeddings[members].mean(axis=0)
-
-    def code_of(self, members: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return the code of the mean of these faces."""
-        code = self._codes[members].mean(axis=0)
-        length = np.linalg.norm(code) / np.sqrt(len(code))
-        return np.asarray(code / length, dtype=np.float32)
+        """A code, and the embedding that the painted face should have."""
+        if own:
+            return self._identities.code(self._identities.features[index]), self._embeddings[index]
+        drawn = self._identities.nobody(self._faces.peers[index], random)[0]
+        return self._identities.code(drawn), (np.append(drawn, 1) @ self._told).astype(np.float32)
 
     def _embed_all(self) -> NDArray[np.float32]:
         masks = face_masks(self._faces.landmarks)
@@ -302,6 +294,13 @@ class _Scene:
         return cls(
             *(compute.place(torch.where(turned, part.flip(3), part)) for part in (photo, mask, seen, face))
         )
+
+
+def _linear(features: NDArray[np.float64], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the map from features and a 1 to the siamese network's embedding of the face, (129, 128)."""
+    given = np.column_stack([features, np.ones(len(features))])
+    squares = given.T @ given + 1e-6 * len(given) * np.eye(given.shape[1])
+    return np.asarray(np.linalg.solve(squares, given.T @ embeddings.astype(np.float64)))
 
 
 def _rate(share: float) -> float:
