@@ -32,6 +32,7 @@ from veilmesh_ml.surrogate.replacement import lay_over, read_face
 from veilmesh_ml.weights import read_weights, shipped_bank
 
 NAME: Final = "ppsa"
+SIDE_PX: Final = 64  # of what is generated
 
 
 class Ppsa:
@@ -43,7 +44,7 @@ class Ppsa:
         """Mode: `natural` or `strict`. Key: 32 bytes; without one, a fresh one. Threads: of the networks.
 
         Raises:
-            ModelError: shipped weights are missing or altered.
+            ModelError: shipped weights are missing, altered, or of another config.
         """
         try:
             self.mode = Mode(mode)
@@ -52,7 +53,7 @@ class Ppsa:
         self._key = key_or_fresh(key)
         self._bank = shipped_bank()
         self._clusters = decode_latents(read_weights(NAME, "latents"), "the latents of ppsa")
-        self._generator = ExportedNetwork(NAME, threads)
+        self._generator = load_generator(self._clusters.latents.shape[2], threads)
         self._expressions = ExpressionReader(threads)
 
     @property
@@ -104,6 +105,17 @@ class Ppsa:
             number: Donor(texture, self._clusters.shapes[cluster])
             for number, texture, (cluster, _) in zip(numbers, textures, chosen, strict=True)
         }
+
+
+def load_generator(latent: int, threads: int | None = None) -> ExportedNetwork:
+    """Load the generator, which takes latents of this length.
+
+    Raises:
+        ModelError: it is missing, altered, or takes others.
+    """
+    generator = ExportedNetwork(NAME, threads)
+    generator.require_shapes([(latent,)], [(3, SIDE_PX, SIDE_PX)])
+    return generator
 
 
 def textures_of(generated: NDArray[np.float32]) -> list[NDArray[np.uint8]]:

@@ -1,5 +1,6 @@
 """`veilmesh train`: build what an anonymizer ships as weights, from photos you name; nothing is sent."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -221,6 +222,67 @@ def ppsa(
 
 
 @app.command()
+def stylegan(
+    data: PackedOption,
+    out: OutOption,
+    device: DeviceOption = Device.AUTO,
+    max_minutes: MinutesOption = None,
+    every_minutes: EveryOption = 10.0,
+    resume: ResumeOption = False,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Train the generator behind `synthesize`: faces of 64 px whose styles can be mixed."""
+    course = _Course(out, device, max_minutes, every_minutes, resume)
+    _train("stylegan", data, course, settings, None, as_json=as_json)
+
+
+@app.command()
+def latents(
+    data: PackedOption,
+    out: Annotated[Path, typer.Option("--out", "-o", dir_okay=False, help="The file of latents.")],
+    count: Annotated[int, typer.Option(min=1, help="Latents to draw.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of drawing and clustering.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw faces from the shipped `ppsa` and cluster them by coarse appearance: what it chooses from."""
+    from dataclasses import replace
+
+    from veilmesh_ml.anonymizers.ppsa import load_generator
+    from veilmesh_ml.expression_reader import ExpressionReader
+    from veilmesh_ml.image import write_atomically
+    from veilmesh_ml.surrogate.latents import encode_latents
+    from veilmesh_ml.train.latents import LatentsPlan, build_latents
+    from veilmesh_ml.train.packed import read_packed
+    from veilmesh_ml.weights import shipped_bank
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import progress_bar
+
+    plan = replace(LatentsPlan(), count=count, seed=seed)
+    faces, _ = read_packed(data).require_faces()
+    generator = load_generator(plan.latent)
+    with progress_bar("faces") as on_progress:
+        built = build_latents(
+            generator, ExpressionReader().read, faces, shipped_bank(), plan, progress=on_progress
+        )
+    content = encode_latents(built.clusters)
+    write_atomically(out, content)
+    document = {
+        "latents": str(out),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "drawn": count,
+        "clusters": plan.clusters,
+        "kept_of_each": plan.kept,
+        "smallest_cluster": int(built.sizes.min()),
+        "clustering_s": round(built.clustering_s, 2),
+        "generator_sha256": generator.digest,
+    }
+    output.show(document, lambda: _show_latents(document), as_json=as_json)
+
+
+@app.command()
 def expression(
     data: PackedOption,
     out: OutOption,
@@ -314,6 +376,16 @@ def _show_packed(document: dict[str, object]) -> None:
     output.results.print(
         f"{document.get('faces', 0)} faces of {document.get('people', 0)} people into {document['packed']}, "
         f"SHA-256 {document['sha256']}",
+        markup=False,
+    )
+
+
+def _show_latents(document: dict[str, object]) -> None:
+    from veilmesh_node.cli import output
+
+    output.results.print(
+        f"{document['drawn']} faces drawn, {document['clusters']} clusters, {document['kept_of_each']} faces "
+        f"kept of each in {document['latents']}, SHA-256 {document['sha256']}",
         markup=False,
     )
 

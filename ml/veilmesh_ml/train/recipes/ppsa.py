@@ -22,14 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.networks.ppsa import Critic, Generator, PpsaConfig, draw_latents
-from veilmesh_ml.surrogate.points import with_forehead
+from veilmesh_ml.train.framed import framed
 from veilmesh_ml.train.packed import Packed, PackedFaces, decode
 from veilmesh_ml.train.pictures import from_network, sheet, shrunk, to_network
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
-FRAME_PX: Final = 160  # of the bank's textures
 _SHOWN: Final = 64
 
 
@@ -114,14 +112,9 @@ def training_pictures(
         size_px: 32: the whole canvas; 64: warped to the mean shape.
         mean_shape: of the bank's frame, (77, 2).
     """
-    canvases = decode([faces.pictures[index] for index in chosen])
     if size_px == 32:
-        return shrunk(canvases, size_px)
-    target = (mean_shape + 0.5) * (size_px / FRAME_PX) - 0.5
-    made = np.empty((len(chosen), size_px, size_px, 3), dtype=np.uint8)
-    for place, index in enumerate(chosen):
-        made[place] = warp_picture(canvases[place], target, with_forehead(faces.landmarks[index]), size_px)
-    return made
+        return shrunk(decode([faces.pictures[index] for index in chosen]), size_px)
+    return framed(faces, chosen, size_px, mean_shape)
 
 
 def _descend(optimizer: Any, loss: Any) -> None:
