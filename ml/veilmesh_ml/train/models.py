@@ -16,7 +16,7 @@ from veilmesh_ml.train.packed import read_packed
 if TYPE_CHECKING:
     from veilmesh_ml.train.trainer import Outcome, Report, Run
 
-NAMES: Final = ("siamese", "ciagan", "ppsa", "expression", "autoencoder")
+NAMES: Final = ("siamese", "ciagan", "ppsa", "stylegan", "expression", "autoencoder")
 
 
 def train_model(

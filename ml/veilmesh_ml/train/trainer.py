@@ -226,6 +226,7 @@ def train(
     compute = Compute(_device(run.device))
     with _signals() as stop:
         while True:
+            torch.manual_seed(config.seed)  # before the recipe draws its networks' first weights
             try:
                 return _Training(make(config, compute), config, compute, run).go(stop, on_step)
             except torch.OutOfMemoryError:
@@ -236,7 +237,6 @@ def train(
 class _Training:
     def __init__(self, recipe: Recipe, config: RecipeConfig, compute: Compute, run: Run) -> None:
         self._recipe, self._config, self._compute, self._run = recipe, config, compute, run
-        torch.manual_seed(config.seed)
         self._averages = {name: copy.deepcopy(recipe.modules[name]).eval() for name in recipe.averaged}
         for average in self._averages.values():
             average.requires_grad_(False)
