@@ -1,0 +1,92 @@
+"""What is to be painted over one face: the generator's input, and what is needed to lay its picture in.
+
+1. the photo comes to the canvas, the face upright (`canvas`, `cutting`);
+2. the landmarks are de-identified there, as in training;
+3. mask, lines and prior are drawn to them (`conditions`), and the photo is blackened inside the mask.
+
+From here on nothing knows a pixel of the face.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.inpainting.canvas import CANVAS_PX, onto_canvas
+from veilmesh_ml.inpainting.conditions import Conditions, conditions, mask_outline, visible
+from veilmesh_ml.inpainting.cutting import cut_out
+from veilmesh_ml.surrogate.bank import Bank, Donor
+from veilmesh_ml.surrogate.points import Points, Similarity, with_forehead
+from veilmesh_ml.surrogate.shape import deidentified
+
+SEEN: Final = 8  # channels: photo 3, mask 1, lines 1, prior 3
+_JAW: Final = 1.0  # the outline is the surrogate's, as in training
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """For one face.
+
+    Attributes:
+        onto: from the photo to the canvas.
+        surrounding: the canvas, black inside the mask, uint8 (128, 128, 3).
+        mask: where to paint, uint8 (128, 128).
+        seen: the generator's input, float32 (8, 128, 128).
+    """
+
+    onto: Similarity
+    surrounding: NDArray[np.uint8] = field(repr=False)
+    mask: NDArray[np.uint8] = field(repr=False)
+    seen: NDArray[np.float32] = field(repr=False)
+
+
+def order(window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, caution: float) -> Order:
+    """Return what is to be painted.
+
+    Args:
+        window: the face and about a width of it around, uint8 (height, width, 3).
+        landmarks: in the window, (68, 2).
+        donor: lends the prior and the shape.
+        bank: of the donor.
+        caution: of the shape filter.
+
+    Raises:
+        ValueError: the face reaches beyond the canvas: its landmarks are too odd.
+    """
+    onto = onto_canvas(landmarks, bank.frame.mean_shape)
+    upright = onto.apply(landmarks)
+    placed = deidentified(upright, donor.shape, bank.shape_model, caution, _JAW)
+    given = conditions(with_forehead(upright), placed, donor.texture, bank.frame.mean_shape)
+    rim = np.concatenate([given.mask[[0, -1]].ravel(), given.mask[:, [0, -1]].ravel()])
+    if rim.any():
+        raise ValueError("the face reaches beyond the canvas")
+    surrounding = visible(cut_out(window, onto), given.mask)
+    return Order(onto, surrounding, given.mask, network_input(surrounding, given))
+
+
+def own_outline(landmarks: Points, mean_shape: Points) -> Points:
+    """Return the outline, in the photo, of what must not be seen of a face, (48, 2)."""
+    onto = onto_canvas(landmarks, mean_shape)
+    upright = with_forehead(onto.apply(landmarks))
+    return onto.undo(mask_outline(upright, upright))
+
+
+def network_input(surrounding: NDArray[np.uint8], given: Conditions) -> NDArray[np.float32]:
+    """Return what `networks.ciagan.Generator` takes, float32 (8, 128, 128).
+
+    Args:
+        surrounding: the canvas by `visible`, uint8 (128, 128, 3).
+        given: the rest.
+    """
+    seen = np.empty((SEEN, CANVAS_PX, CANVAS_PX), dtype=np.float32)
+    seen[:3] = _centred(surrounding).transpose(2, 0, 1) * (given.mask == 0)
+    seen[3] = given.mask / np.float32(255)
+    seen[4] = given.lines / np.float32(255) * 2 - 1
+    seen[5:] = _centred(given.prior).transpose(2, 0, 1)
+    return seen
+
+
+def _centred(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(picture / np.float32(127.5) - 1)
