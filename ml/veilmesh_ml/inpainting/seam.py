@@ -57,6 +57,8 @@ def lay_in(window: RgbImage, painted: NDArray[np.float32], ordered: Order, key: 
     bare = place.pull(_bare(canvas, ordered, depth), cv2.INTER_NEAREST) > 0
     if np.count_nonzero(bare) >= _LEAST_BARE_PX:
         laid = _grained(part, laid, bare, alpha, key)
+    if _is_grey(ordered, depth):
+        laid = laid.mean(axis=2, keepdims=True)
     mixed = part + (laid - part.astype(np.float32)) * alpha[..., np.newaxis]
     result = window.copy()
     result[place.rows_and_columns] = np.rint(mixed).astype(np.uint8)
@@ -76,17 +78,20 @@ def _depth(mask: NDArray[np.uint8]) -> Plane:
 
 
 def _corrected(canvas: NDArray[np.uint8], ordered: Order, depth: Plane) -> NDArray[np.uint8]:
-    """The canvas with the photo's colours at the rim; grey where the photo is."""
+    """The canvas with the photo's colours at the rim."""
     painted, photo = _lab(canvas), _lab(ordered.surrounding)
     around = (depth < 0).astype(np.float32)
     rim = around * (depth > -_RIM_PX)
     off = np.clip(smooth_field(photo - painted, rim, _CLOSE_PX), -_MOST, _MOST)
     painted += off * np.exp(-np.maximum(depth, 0) / np.float32(_FADE_PX))[..., np.newaxis]
-    outside = ordered.surrounding[depth < 0].astype(np.int16)
-    if np.ptp(outside, axis=1).max(initial=0) <= _GREY:
-        painted[..., 1:] = 128
     limited = np.clip(np.rint(painted), 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(limited, cv2.COLOR_LAB2RGB), dtype=np.uint8)
+
+
+def _is_grey(ordered: Order, depth: Plane) -> bool:
+    """Whether the photo has no colours around the mask."""
+    outside = ordered.surrounding[depth < 0].astype(np.int16)
+    return bool(np.ptp(outside, axis=1).max(initial=0) <= _GREY)
 
 
 def _bare(canvas: NDArray[np.uint8], ordered: Order, depth: Plane) -> Plane:
