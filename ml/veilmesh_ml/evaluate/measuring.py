@@ -98,7 +98,7 @@ def measure_originals(photos: Sequence[Photo]) -> Arrays:
         each judge; zeros where no face was found.
     """
     at_hand = instruments()
-    images = [_read(photo) for photo in photos]
+    images = [read_photo(photo) for photo in photos]
     faces = [central_face(at_hand.engine.detect(image), image) for image in images]
     shown = [(image, face) for image, face in zip(images, faces, strict=True) if face is not None]
     found = np.array([face is not None for face in faces])
@@ -113,7 +113,7 @@ def measure_originals(photos: Sequence[Photo]) -> Arrays:
 def measure_labelled(photos: Sequence[Photo]) -> Arrays:
     """Return found (n,) and the central faces' features (n, 128) by the engine; zeros where there is none."""
     at_hand = instruments()
-    images = [_read(photo) for photo in photos]
+    images = [read_photo(photo) for photo in photos]
     faces = [central_face(at_hand.engine.detect(image), image) for image in images]
     found = np.array([face is not None for face in faces])
     judge = at_hand.judges[ENGINE_JUDGE]
@@ -134,7 +134,7 @@ def measure_outputs(subjects: Sequence[Subject], method: Method, role: str) -> A
     """
     shown = []
     for subject in subjects:
-        output = method.apply(_read(subject.photo), subject.face, role, subject.photo.path)
+        output = method.apply(read_photo(subject.photo), subject.face, role, subject.photo.path)
         shown.append((output, subject.face))
     return _looks(shown)
 
@@ -150,7 +150,7 @@ def measure_probes(subjects: Sequence[Subject], method: Method) -> Arrays:
         ssim, psnr, changed, cpu_ms (n,).
     """
     at_hand = instruments()
-    originals = [_read(subject.photo) for subject in subjects]
+    originals = [read_photo(subject.photo) for subject in subjects]
     outputs, cpu_ms = [], []
     for subject, original in zip(subjects, originals, strict=True):
         started = time.process_time()
@@ -180,7 +180,7 @@ def measure_detection(subjects: Sequence[Subject], method: Method) -> Arrays:
     """Return box (n, 4): what MMOD finds in the outputs nearest to the face, zeros where that is nothing."""
     boxes = []
     for subject in subjects:
-        output = method.apply(_read(subject.photo), subject.face, "probe", subject.photo.path)
+        output = method.apply(read_photo(subject.photo), subject.face, "probe", subject.photo.path)
         boxes.append(nearest_box(instruments().find_by_mmod(output), subject.face.box))
     return {"box": np.array([edges(box) for box in boxes])}
 
@@ -194,7 +194,7 @@ def measure_averages(subjects: Sequence[Subject], method: Method) -> Arrays:
     """
     averaged, of_each = [], []
     for subject in subjects:
-        original = _read(subject.photo)
+        original = read_photo(subject.photo)
         outputs = [
             method.apply(original, subject.face, "average", subject.photo.path, seed)
             for seed in range(OUTPUTS_AVERAGED)
@@ -213,7 +213,7 @@ def fingerprint(subject: Subject, method: Method) -> str:
 
     Another version of a method, of its weights or of an attack gives another.
     """
-    output = method.apply(_read(subject.photo), subject.face, "fingerprint")
+    output = method.apply(read_photo(subject.photo), subject.face, "fingerprint")
     window, face = surroundings(output, subject.face, ATTACKED_FACE_PX)
     digest = hashlib.sha256(output.tobytes())
     for attack in STANDARD_ATTACKS:
@@ -244,7 +244,8 @@ def nearest_box(boxes: Sequence[Box], known: Box) -> Box | None:
     return best if best is not None and best.overlap(known) > 0 else None
 
 
-def _read(photo: Photo) -> RgbImage:
+def read_photo(photo: Photo) -> RgbImage:
+    """Read a photo from the folder of data."""
     return read_image(_at_hand["folder"] / photo.path)
 
 

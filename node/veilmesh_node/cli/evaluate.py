@@ -14,6 +14,9 @@ from veilmesh_node.cli.options import JsonOption
 if TYPE_CHECKING:
     from veilmesh_ml.evaluate.anonymizers import AnonymizersResult
     from veilmesh_ml.evaluate.permutation import PermutationResult
+    from veilmesh_ml.evaluate.ppsa import PpsaResult
+    from veilmesh_ml.evaluate.ppsa_report import LedgerTime
+    from veilmesh_ml.evaluate.stored_pictures import Storage
     from veilmesh_ml.evaluate.verification import Verification
 
 app = typer.Typer(no_args_is_help=True, help="Measure recognition and anonymizers on photos.")
@@ -146,6 +149,65 @@ def permutation(
     output.show(dict(report.document), lambda: _show_permutation(found, page), as_json=as_json)
 
 
+@app.command()
+def ppsa(
+    data: Annotated[Path, _data("A folder with lfw/NAME/*.jpg, or NAME/*.jpg: people S to Z are used.")],
+    report_folder: ReportFolder = Path("evaluation"),
+    photos: Annotated[
+        int, typer.Option(min=8, help="Photos, evenly chosen; as many faces are drawn.")
+    ] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat the published tables of PPSA-GAN: how real its faces are, and how quick drawing and storing is.
+
+    The faces found are kept in REPORT_DIR/ppsa-cache: delete it with the photos.
+    """
+    from veilmesh_ml.evaluate.ppsa import PpsaSettings, evaluate_ppsa
+    from veilmesh_ml.evaluate.ppsa_report import ppsa_report
+    from veilmesh_ml.evaluate.report import write_report
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.interruption import sigterm_interrupts
+    from veilmesh_node.cli.progress import staged_progress
+
+    with staged_progress() as on_progress:
+        found = evaluate_ppsa(
+            PpsaSettings(data, report_folder / "ppsa-cache", photos), _vault_storage(), on_progress
+        )
+    with sigterm_interrupts(), output.step("anchoring receipts"):
+        ledger = _ledger_time()
+    report = ppsa_report(found, ledger)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_ppsa(found, ledger, page), as_json=as_json)
+
+
+def _vault_storage() -> "Storage":
+    """Return what seals a picture as a node's vault seals a template, with a key of its own."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from veilmesh_ml.evaluate.stored_pictures import Storage
+
+    from veilmesh_node.vault.encryption import seal, unseal
+
+    key = AESGCM(AESGCM.generate_key(256))
+    return Storage(
+        "AES-256-GCM",
+        lambda plain: seal(key, plain, b"veilmesh evaluate ppsa"),
+        lambda sealed: unseal(key, sealed, b"veilmesh evaluate ppsa"),
+    )
+
+
+def _ledger_time() -> "LedgerTime":
+    """Anchor receipts on an embedded ledger of three members."""
+    import asyncio
+
+    from veilmesh_ml.evaluate.ppsa_report import LedgerTime
+    from veilmesh_network.bench import RECEIPTS_A_BATCH, Operation, Stage, bench_ledger
+
+    found = asyncio.run(bench_ledger([Stage(Operation.ANCHOR, 1, 30), Stage(Operation.ANCHOR_BATCH, 1, 10)]))
+    alone, batches = found.stages
+    return LedgerTime("embedded ledger", alone.p50_ms, batches.p50_ms / RECEIPTS_A_BATCH, RECEIPTS_A_BATCH)
+
+
 def _show_verification(found: "Verification", page: Path) -> None:
     from veilmesh_ml.evaluate.verification_report import told
 
@@ -200,4 +262,14 @@ def _show_permutation(found: "PermutationResult", page: Path) -> None:
 
     for name, rate in found.photos.items():
         output.table(f"{name}: {rate.count} pictures", COLUMNS, table_rows(found, name))
+    output.results.print(f"Report: {page}", markup=False)
+
+
+def _show_ppsa(found: "PpsaResult", ledger: "LedgerTime", page: Path) -> None:
+    from veilmesh_ml.evaluate.ppsa_report import COLUMNS, pixel_rows, realism_rows, time_rows
+
+    from veilmesh_node.cli import output
+
+    title = f"{found.faces} real faces, and as many drawn"
+    output.table(title, COLUMNS, [*realism_rows(found), *time_rows(found, ledger), *pixel_rows(found)])
     output.results.print(f"Report: {page}", markup=False)
