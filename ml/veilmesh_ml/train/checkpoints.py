@@ -55,6 +55,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         ) from err
 
 
+def read_module(path: Path, name: str, module: Any) -> Any:
+    """Load a module's averages from a checkpoint into it, and return it.
+
+    Raises:
+        ModelError: it cannot be read, or is of other networks.
+    """
+    tensors, _ = read_tensors(path)
+    prefix = f"{name}."
+    own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as err:
+        raise ModelError(
+            f"{path} holds another {name}: {str(err).splitlines()[0]}",
+            hint="name a file of that model's averages/",
+        ) from err
+    return module
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Put `content` at `path`, wholly or not at all.
 

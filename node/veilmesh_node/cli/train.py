@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from veilmesh_node.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from veilmesh_ml.train.choose import Scored
 
 app = typer.Typer(no_args_is_help=True, help="Build an anonymizer's weights from photos.")
 
@@ -283,6 +286,48 @@ def latents(
 
 
 @app.command()
+def drawn(
+    data: PackedOption,
+    out: Annotated[Path, typer.Option("--out", "-o", dir_okay=False, help="The file of drawn faces.")],
+    count: Annotated[int, typer.Option(min=64, help="Faces to draw; not all are kept.")] = 6000,
+    seed: Annotated[int, typer.Option(min=0, help="Of drawing.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw faces from the shipped style-based GAN and note what is known of each, for who starts from them.
+
+    Kept is whose face a detector finds, and who is like nobody in the packed file.
+    """
+    from veilmesh_ml import load_engine
+    from veilmesh_ml.image import write_atomically
+    from veilmesh_ml.synthesis.drawn import encode_drawn
+    from veilmesh_ml.synthesis.style_gan import StyleGan
+    from veilmesh_ml.train.drawn import draw
+    from veilmesh_ml.train.packed import read_packed
+    from veilmesh_ml.weights import shipped_bank
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import progress_bar
+
+    people, _ = read_packed(data).require_faces()
+    gan = StyleGan()
+    with progress_bar("faces") as on_progress:
+        made = draw(gan, load_engine(), shipped_bank(), people.features, count, seed, on_progress)
+    content = encode_drawn(made.faces)
+    write_atomically(out, content)
+    document = {
+        "drawn_faces": str(out),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "drawn": count,
+        "kept": len(made.faces),
+        "without_a_face": made.without_a_face,
+        "like_somebody": made.like_somebody,
+        "generator_sha256": gan.digest,
+    }
+    output.show(document, lambda: _show_drawn(document), as_json=as_json)
+
+
+@app.command()
 def expression(
     data: PackedOption,
     out: OutOption,
@@ -312,6 +357,107 @@ def autoencoder(
     """Train the autoencoder, the baseline beside which anonymizers are measured."""
     course = _Course(out, device, max_minutes, every_minutes, resume)
     _train("autoencoder", data, course, settings, None, as_json=as_json)
+
+
+RunOption = Annotated[
+    Path, typer.Option("--run", exists=True, file_okay=False, help="The training's folder.")
+]
+JudgeOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--judge",
+        exists=True,
+        dir_okay=False,
+        help="An ONNX encoder that judges beside dlib's, its description (.toml) beside it; may be repeated.",
+    ),
+]
+
+
+@app.command()
+def choose(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as ciagan.")],
+    run: RunOption,
+    data: PackedOption,
+    judges: JudgeOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Score every checkpoint of a training on the people held out, and name the best: least leak, then looks.
+
+    Scores are kept in RUN/scores.jsonl, so a stopped choice goes on; a plot is written to RUN/choice.svg.
+    """
+    from veilmesh_ml.train.choice_report import document, write_plot
+
+    from veilmesh_node.cli import output
+
+    scored, best = _scored(model, run, data, judges)
+    plot = write_plot(run, scored, best)
+    found = {**document(scored, best), "plot": str(plot)}
+    names = [name for name in best.scores if not name.endswith(" high")]
+    rows = [
+        [f"{each.step}{' *' if each is best else ''}", *(f"{each.scores[name]:.4f}" for name in names)]
+        for each in scored
+    ]
+    output.show(
+        found,
+        lambda: output.table(f"step {best.step} is best (*)", ["step", *names], rows),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as ciagan.")],
+    run: RunOption,
+    data: PackedOption,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", file_okay=False, help="Folder of weights; its weights.toml is kept."),
+    ],
+    terms: Annotated[
+        str, typer.Option(help="In a sentence, under which terms the photos may be used: for the card.")
+    ],
+    judges: JudgeOption = [],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Write the best checkpoint as it ships: weights (fp16), ONNX graph, manifest entry, model card, log.
+
+    Needs onnx and onnxscript beside torch; what is written needs neither.
+    """
+    from veilmesh_ml.train.packed import read_packed
+    from veilmesh_ml.train.ship import put_together, trained, write
+
+    from veilmesh_node.cli import output
+
+    _, best = _scored(model, run, data, judges)
+    shipment = put_together(model, trained(run, best, read_packed(data), terms))
+    write(shipment, out)
+    found: dict[str, object] = {
+        "folder": str(out),
+        "step": best.step,
+        "bytes": {name: len(content) for name, content in shipment.contents.items()},
+        "manifest": shipment.table(),
+    }
+    output.show(
+        found,
+        lambda: output.results.print(f"step {best.step} of {model} into {out}", markup=False),
+        as_json=as_json,
+    )
+
+
+def _scored(model: str, run: Path, data: Path, judges: Sequence[Path]) -> "tuple[tuple[Scored, ...], Scored]":
+    """Every checkpoint's scores, and the best."""
+    from veilmesh_ml.evaluate.instruments import Instruments
+    from veilmesh_ml.train.choose import load_judge, score_checkpoints
+    from veilmesh_ml.train.models import require_torch
+    from veilmesh_ml.train.packed import read_packed
+
+    from veilmesh_node.cli.progress import progress_bar
+
+    require_torch()
+    judge = load_judge(model, read_packed(data), Instruments.load(judges))
+    with progress_bar("checkpoints") as on_progress:
+        scored = score_checkpoints(run, judge, on_progress)
+    return scored, judge.best(scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +532,16 @@ def _show_latents(document: dict[str, object]) -> None:
     output.results.print(
         f"{document['drawn']} faces drawn, {document['clusters']} clusters, {document['kept_of_each']} faces "
         f"kept of each in {document['latents']}, SHA-256 {document['sha256']}",
+        markup=False,
+    )
+
+
+def _show_drawn(document: dict[str, object]) -> None:
+    from veilmesh_node.cli import output
+
+    output.results.print(
+        f"{document['kept']} of {document['drawn']} faces into {document['drawn_faces']}, "
+        f"SHA-256 {document['sha256']}",
         markup=False,
     )
 

@@ -1,0 +1,142 @@
+"""What `ciagan` ships as: the generator, its graph, codes of nobody, the card, the log."""
+
+from typing import Any, Final
+
+import torch
+
+from veilmesh_ml.inpainting.codes import CODE, encode_codes
+from veilmesh_ml.inpainting.order import SEEN
+from veilmesh_ml.networks.ciagan import CiaganConfig, Generator
+from veilmesh_ml.train.checkpoints import read_module
+from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.identities import Identities
+from veilmesh_ml.train.judges.ciagan import CODES_EACH
+from veilmesh_ml.train.judges.held_out import FOUND, FRECHET, LEAK, NME
+from veilmesh_ml.train.ship import Shipment, Trained
+
+_FILE, _GRAPH, _CODES = "ciagan.safetensors", "ciagan.onnx", "ciagan-codes.npz"
+_CARD, _LOG = "ciagan.md", "ciagan.jsonl"
+_SIDE_PX: Final = 128
+
+
+def shipment(chosen: Trained) -> Shipment:
+    """Return it.
+
+    Raises:
+        ModelError: the checkpoint or the log is of something else.
+        TrainingError: torch writes no graph.
+    """
+    begun = chosen.begun
+    packed = chosen.packed
+    faces, surrogates = packed.require_faces()
+    bank = str(packed.description["bank_sha256"])
+    network = read_module(chosen.averages, "generator", Generator(CiaganConfig()))
+    about = {
+        "model": "ciagan",
+        "step": chosen.scored.step,
+        "config": begun["config"],
+        "data_sha256": packed.digest,
+    }
+    ports = (
+        Port("seen", torch.zeros(2, SEEN, _SIDE_PX, _SIDE_PX)),
+        Port("code", torch.ones(2, CODE)),
+    )
+    exported = export(network, ports, ("painted",), _FILE, about)
+    codes = Identities(faces).table(len(surrogates.shapes), CODES_EACH, bank)
+    contents = {
+        _FILE: exported.weights,
+        _GRAPH: exported.graph,
+        _CODES: encode_codes(codes),
+        _CARD: card(chosen, len(exported.weights)).encode(),
+        _LOG: chosen.log.encode(),
+    }
+    return Shipment(
+        "ciagan",
+        {"file": _FILE, "graph": _GRAPH, "codes": _CODES},
+        contents,
+        {
+            "format": WEIGHTS_FORMAT,
+            "built_with": "veilmesh train ciagan, veilmesh train export ciagan",
+            "data_sha256": packed.digest,
+            "photos_sha256": str(packed.description["photos_sha256"]),
+            "bank_sha256": bank,
+            "step": chosen.scored.step,
+            "seed": int(begun["config"]["seed"]),
+            "log": _LOG,
+            "card": _CARD,
+        },
+    )
+
+
+def card(chosen: Trained, weights_bytes: int) -> str:
+    """Return the model's card, from the log, the data's description and the scores."""
+    begun, data = chosen.begun, chosen.packed.description
+    config: dict[str, Any] = begun["config"]
+    images = chosen.scored.step * int(config["batch"])
+    scores = chosen.scored.scores
+    leaks = [
+        f"| recognised by {name.removeprefix(LEAK).strip()} at FMR 1e-3 "
+        f"| {value:.4f} (95 % interval up to {scores[f'{name} high']:.4f}) |"
+        for name, value in scores.items()
+        if name.startswith(LEAK) and not name.endswith(" high")
+    ]
+    return _CARD_TEXT.format(
+        parameters=begun["parameters"]["generator"],
+        weights_bytes=weights_bytes,
+        faces=data["faces"],
+        people=data["people"],
+        photos=data["photos"],
+        initials=data["initials"],
+        held_out=data["held_out"],
+        held_out_faces=data["held_out_faces"],
+        photos_sha256=data["photos_sha256"],
+        terms=chosen.terms,
+        step=chosen.scored.step,
+        images=images,
+        rate=config["learning_rate"],
+        batch=config["batch"],
+        seed=config["seed"],
+        torch=begun["torch"],
+        device=begun["device"],
+        leaks="\n".join(leaks),
+        found=100 * scores[FOUND],
+        nme=100 * scores[NME],
+        frechet=scores[FRECHET],
+        checkpoint=chosen.scored.checkpoint,
+    )
+
+
+_CARD_TEXT: Final = """\
+# The generator of `ciagan`
+
+Paints a face that is nobody's into a photo whose face was cut out (after CIAGAN; S2 in
+`veilmesh_ml.networks`). It is given what is around the face, landmarks that are de-identified, a face of the
+bank of `cluster` and an identity code of nobody; never a pixel of the face.
+
+| | |
+|---|---|
+| size | {parameters} parameters, {weights_bytes} bytes (fp16) |
+| taught with | {photos} photos, {faces} faces of {people} people, first names {initials} |
+| held out | of these {held_out}, {held_out_faces} faces: they taught nothing, and judged |
+| terms | {terms} |
+| training | {step} steps of {batch}, {images} images, Adam {rate}, seed {seed}, torch {torch} on {device} |
+| log | `ciagan.jsonl` |
+| digests | photos {photos_sha256}; checkpoint {checkpoint}; files: `weights.toml` |
+
+Chosen among the checkpoints on the people held out, by what its losses do not know:
+
+| | |
+|---|---|
+{leaks}
+| a face is found again (HOG) | {found:.1f} % |
+| landmarks' error, of the distance between the eyes | {nme:.1f} % |
+| Fréchet distance of dlib's features, outputs against originals | {frechet:.4f} |
+
+Not to be used to say who somebody is, or what gender, age or ancestry somebody has: it knows nothing of it.
+Not to be used to deceive: a picture with a surrogate shows nobody, and its receipt says which method made it.
+Not to be used without the release gate: single photos can still give their person away. What it was taught
+with is unequal, as the photos are; how it does for whom is in `docs/anonymizers.md`.
+
+The codes were drawn at random; none is as near to anybody in the training as two photos of one person
+usually are.
+"""
