@@ -31,7 +31,7 @@ from veilmesh_ml.weights import shipped_bank
 
 pytestmark = pytest.mark.faces
 
-PEOPLE, PHOTOS, HELD_OUT = 16, 2, 4
+PEOPLE, PHOTOS, HELD_OUT = 15, 2, 3
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ class Leaves:
 
 @pytest.fixture(scope="module")
 def packed() -> Packed:
-    """Patterns for people, two photos each; the last four are held out."""
+    """Patterns for people, two photos each; the last three are held out."""
     bank = shipped_bank()
     random = np.random.default_rng(0)
     people = np.repeat(np.arange(PEOPLE, dtype=np.int32), PHOTOS)
