@@ -96,11 +96,11 @@ class Mapping(nn.Module):  # type: ignore[misc]  # torch's classes have no types
         self.layers = nn.ModuleList(
             Linear(config.latent, config.latent, rate=0.01) for _ in range(config.mapping_layers)
         )
-        self.register_buffer("mean", torch.zeros(config.latent))
+        self.register_buffer("mean_style", torch.zeros(config.latent))
 
     def forward(self, latents: Tensor, truncation: Tensor) -> Tensor:
         """[batch, latent], standard normal, and [batch, 1], 1 for none -> [batch, latent]."""
-        return self.mean + truncation * (self.styles(latents) - self.mean)
+        return self.mean_style + truncation * (self.styles(latents) - self.mean_style)
 
     def styles(self, latents: Tensor) -> Tensor:
         """Without truncation: [batch, latent] -> the same."""
@@ -173,7 +173,7 @@ class Synthesis(nn.Module):  # type: ignore[misc]  # torch's classes have no typ
     def forward(self, styles: Tensor, noise: Tensor) -> Tensor:
         """[b, styles, latent] and [b, noise], standard normal -> [b, 3, size, size], about -1 to 1."""
         planes = noise.split([side**2 for side in self.sides], 1)
-        places = self.begin.expand(len(styles), -1, -1, -1)
+        places = self.begin.expand(styles.shape[0], -1, -1, -1)
         picture = None
         for index, convolution in enumerate(self.convolutions):
             plane = planes[index].unflatten(1, (1, self.sides[index], self.sides[index]))

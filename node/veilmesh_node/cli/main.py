@@ -21,6 +21,7 @@ from veilmesh_node.cli import (
     receipt,
     references,
     registry,
+    synthesize,
     train,
     unseal,
     verify,
@@ -62,6 +63,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
+app.add_typer(synthesize.app, name="synthesize")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

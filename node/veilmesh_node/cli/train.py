@@ -311,7 +311,15 @@ def drawn(
     people, _ = read_packed(data).require_faces()
     gan = StyleGan()
     with progress_bar("faces") as on_progress:
-        made = draw(gan, load_engine(), shipped_bank(), people.features, count, seed, on_progress)
+        made = draw(
+            gan,
+            load_engine(),
+            shipped_bank(),
+            people.features,
+            count=count,
+            seed=seed,
+            progress=on_progress,
+        )
     content = encode_drawn(made.faces)
     write_atomically(out, content)
     document = {

@@ -135,7 +135,7 @@ class StyleganRecipe:
         mapping = self.modules["mapping"]
         one, other = mapping.styles(batch["latents"].flatten(0, 1)).unflatten(0, (2, -1))
         with torch.no_grad():
-            mapping.mean.lerp_(one.float().mean(0), 1 - self._config.mean_style)
+            mapping.mean_style.lerp_(one.float().mean(0), 1 - self._config.mean_style)
         own = torch.arange(self._shape.styles, device=one.device) < batch["crossing"][:, None]
         return self.modules["synthesis"](
             torch.where(own[..., None], one[:, None], other[:, None]), batch["noise"]

@@ -51,13 +51,13 @@ def test_latent_to_face_to_logit() -> None:
 class TestMapping:
     def test_no_truncation_leaves_the_style(self) -> None:
         mapping = Mapping(SMALL)
-        mapping.mean.fill_(3)
+        mapping.mean_style.fill_(3)
         latents = torch.randn(4, 6)
         assert torch.allclose(mapping(latents, torch.ones(4, 1)), mapping.styles(latents), atol=1e-5)
 
     def test_full_truncation_is_the_mean_style(self) -> None:
         mapping = Mapping(SMALL)
-        mapping.mean.fill_(3)
+        mapping.mean_style.fill_(3)
         assert torch.equal(mapping(torch.randn(4, 6), torch.zeros(4, 1)), torch.full((4, 6), 3.0))
 
     def test_a_latents_length_does_not_matter(self) -> None:

@@ -124,7 +124,7 @@ class TestRecipe:
         assert "slope" not in losses[1]
         shown = recipe.samples({name: recipe.modules[name] for name in ("mapping", "synthesis")})
         assert shown.shape == (8 * 64, 8 * 64, 3)
-        assert float(recipe.modules["mapping"].mean.abs().sum()) > 0
+        assert float(recipe.modules["mapping"].mean_style.abs().sum()) > 0
 
     def test_goes_on_bit_for_bit(self, packed: Packed, tmp_path: Path) -> None:
         def trained(folder: Path, steps: int, *, resume: bool) -> Mapping[str, Any]:

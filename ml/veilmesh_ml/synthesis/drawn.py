@@ -1,0 +1,134 @@
+"""Faces that were drawn once, kept as their styles with what is known of each, and the one file for them.
+
+The anonymizer chooses among them by appearance and likeness, as among the donors of `cluster`; projecting a
+photo begins with them. `train.drawn` makes the file. There is no picture in it: styles become the same face
+again.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.errors import ModelError
+from veilmesh_ml.keystream import derive, words
+from veilmesh_ml.surrogate.archive import archive
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, Reading
+from veilmesh_ml.surrogate.choice import DRAWN_FROM, unsuitability
+from veilmesh_ml.synthesis.style_gan import LATENT
+
+FORMAT: Final = "veilmesh/drawn/1"
+LEAST: Final = 64  # faces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnFaces:
+    """n faces.
+
+    Attributes:
+        styles: float32 (n, LATENT): one style, which a face has everywhere.
+        numbers: int64 (n,); with the seed of the file, the noise that a face was looked at with.
+        seed: of the noise.
+        landmarks: in the picture of FACE_PX, float64 (n, 68, 2).
+        features: float64 (n, 128).
+        thumbnails: coarse pixels, float64 (n, t), see `projection.thumbnail`.
+        attributes: float64 (n, len(ATTRIBUTES)).
+        likenesses: of length 1, float64 (n, LIKENESS_COMPONENTS).
+        spread: standard deviation of every attribute.
+    """
+
+    styles: NDArray[np.float32] = field(repr=False)
+    numbers: NDArray[np.int64] = field(repr=False)
+    seed: int
+    landmarks: NDArray[np.float64] = field(repr=False)
+    features: Features = field(repr=False)
+    thumbnails: NDArray[np.float64] = field(repr=False)
+    attributes: NDArray[np.float64] = field(repr=False)
+    likenesses: NDArray[np.float64] = field(repr=False)
+    spread: NDArray[np.float64] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.styles)
+
+    def choose(self, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
+        """Return the index of the face that somebody gets: suitable, but not alike; see `surrogate.choice`.
+
+        Args:
+            face: what was read off the person's.
+            suitable: among how many the least alike are looked for.
+            key: 32 bytes, of this face alone.
+            draw: 0 for the first; each another up to `DRAWN_FROM` - 1.
+        """
+        off = unsuitability(self.attributes, face.attributes, self.spread)
+        nearest = np.argsort(off, kind="stable")[:suitable]
+        alike = self.likenesses[nearest] @ face.likeness
+        drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
+        order = np.argsort(words(derive(key, "drawn"), len(drawn_from)), kind="stable")
+        return int(drawn_from[order[draw % len(order)]])
+
+
+def encode_drawn(drawn: DrawnFaces) -> bytes:
+    """Return the bytes of the file; equal faces give equal bytes."""
+    arrays = {
+        "format": np.array([FORMAT]),
+        "attribute_names": np.array(ATTRIBUTES),
+        "styles": drawn.styles.astype(np.float16),
+        "numbers": drawn.numbers.astype(np.uint32),
+        "seed": np.array([drawn.seed], dtype=np.int64),
+        "landmarks": drawn.landmarks.astype(np.float16),
+        "features": drawn.features.astype(np.float16),
+        "thumbnails": np.rint(drawn.thumbnails).astype(np.uint8),
+        "attributes": drawn.attributes.astype(np.float32),
+        "likenesses": drawn.likenesses.astype(np.float16),
+        "spread": drawn.spread.astype(np.float32),
+    }
+    return archive(arrays)
+
+
+def decode_drawn(content: bytes, name: str = "drawn faces") -> DrawnFaces:
+    """Read drawn faces.
+
+    Raises:
+        ModelError: not such a file, or damaged.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return _drawn(arrays)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise ModelError(f"{name} is no file of drawn faces: {err}", hint="build it again") from err
+
+
+def _drawn(arrays: Mapping[str, NDArray[Any]]) -> DrawnFaces:
+    if arrays["format"].item() != FORMAT:
+        raise ValueError(f"format {arrays['format'].item()}, not {FORMAT}")
+    if tuple(arrays["attribute_names"].tolist()) != ATTRIBUTES:
+        raise ValueError("it knows other attributes")
+    found = DrawnFaces(
+        arrays["styles"].astype(np.float32),
+        arrays["numbers"].astype(np.int64),
+        int(arrays["seed"].item()),
+        *(
+            arrays[name].astype(np.float64)
+            for name in ("landmarks", "features", "thumbnails", "attributes", "likenesses", "spread")
+        ),
+    )
+    expected = {
+        "styles": (len(found), LATENT),
+        "numbers": (len(found),),
+        "landmarks": (len(found), 68, 2),
+        "features": (len(found), 128),
+        "attributes": (len(found), len(ATTRIBUTES)),
+        "likenesses": (len(found), LIKENESS_COMPONENTS),
+        "spread": (len(ATTRIBUTES),),
+    }
+    for name, shape in expected.items():
+        if getattr(found, name).shape != shape:
+            raise ValueError(f"{name} has shape {getattr(found, name).shape}, not {shape}")
+    if len(found) < LEAST or len(found.thumbnails) != len(found):
+        raise ValueError(f"{len(found)} faces")
+    return found
