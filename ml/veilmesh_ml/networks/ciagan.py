@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 CODE: Final = 128
-_SEEN: Final = 8  # channels: photo 3, mask 1, lines 1, prior 3
+SEEN: Final = 8  # channels: photo 3, mask 1, lines 1, prior 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Generator(nn.Module):  # type: ignore[misc]  # torch's classes have no typ
             nn.Linear(CODE, CODE), nn.LeakyReLU(0.2), nn.Linear(CODE, CODE), nn.LeakyReLU(0.2)
         )
         # Encoder. The input's 2 x 2 pixels become channels: full resolution costs most and says least.
-        self.begin = _convolution(4 * _SEEN, at_64)  # 64 x 64
+        self.begin = _convolution(4 * SEEN, at_64)  # 64 x 64
         self.down_32 = _Down(at_64, at_32)
         self.down_16 = _Down(at_32, at_16)
         self.down_8 = _convolution(at_16, at_8, stride=2)  # 8 x 8
@@ -53,7 +53,7 @@ class Generator(nn.Module):  # type: ignore[misc]  # torch's classes have no typ
         self.up_64 = _Up(at_32, at_64, coded=False)
         self.refine_64 = _convolution(at_64, at_64)
         self.narrow = _convolution(at_64, at_128)
-        self.refine_128 = _convolution(at_128 + _SEEN, at_128)
+        self.refine_128 = _convolution(at_128 + SEEN, at_128)
         self.paint = _convolution(at_128, 3)
         with torch.no_grad():
             self.paint.weight.mul_(0.3)  # begin near the prior

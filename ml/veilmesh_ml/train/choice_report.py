@@ -10,7 +10,7 @@ from veilmesh_ml.evaluate.plots import rendered
 from veilmesh_ml.image import write_atomically
 from veilmesh_ml.train.choose import Scored
 
-CHOICE: Final = "choice.svg"
+PLOT: Final = "choice.svg"
 _UPPER_END: Final = " high"  # of the score's interval
 
 
@@ -44,6 +44,6 @@ def write_plot(run: Path, scored: Sequence[Scored], best: Scored) -> Path:
         axes.set_ylim(bottom=0)
         axes.grid(visible=True, alpha=0.3)
     figure.supxlabel("steps; dotted: upper end of the 95 % interval; grey: chosen")
-    path = run / CHOICE
+    path = run / PLOT
     write_atomically(path, rendered(figure, "scores over steps").content)
     return path

@@ -1,8 +1,8 @@
 """Which checkpoint of a training ships: measured on people held out, by what the losses do not know.
 
 Every file in the run's `averages/` is scored by the model's judge (`judges`), and the judge says which is
-best. Scores are kept in the run's `scores.jsonl` by the checkpoint's digest and the judge's, so that a choice
-that was stopped goes on, and a longer training asks for the new checkpoints alone.
+best: that is written to `choice.json`. Scores are kept in the run's `scores.jsonl` by the checkpoint's digest
+and the judge's, so that a choice that was stopped goes on, and a longer training asks for the new ones alone.
 
 How to write a judge: a class with the members of `Judge` in `judges/NAME.py`, made from a packed file and
 instruments, and its name in `JUDGES`.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from veilmesh_ml.evaluate.instruments import Instruments
 
 SCORES: Final = "scores.jsonl"
+CHOICE: Final = "choice.json"
 JUDGES: Final = {"ciagan": "CiaganJudge"}
 
 Progress = Callable[[int, int], None]  # checkpoints done, in all
@@ -119,6 +120,32 @@ def score_checkpoints(
         scored.append(found)
         progress(done, len(paths))
     return tuple(scored)
+
+
+def write_choice(run: Path, best: Scored) -> None:
+    """Write which checkpoint of a run is best.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    try:
+        (run / CHOICE).write_text(json.dumps(asdict(best), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as err:
+        raise TrainingError(f"cannot write {run / CHOICE}: {err.strerror}", hint="make room") from err
+
+
+def read_choice(run: Path) -> Scored:
+    """Return which checkpoint of a run is best.
+
+    Raises:
+        ModelError: nothing was chosen yet, or the file is damaged.
+    """
+    try:
+        return Scored(**json.loads((run / CHOICE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as err:
+        raise ModelError(
+            f"no checkpoint of {run} was chosen: {err}", hint="choose one with: veilmesh train choose"
+        ) from err
 
 
 def file_digest(path: Path) -> str:

@@ -18,6 +18,7 @@ from veilmesh_ml.train.packed import PackedFaces
 
 Features = NDArray[np.float64]
 
+CODES_EACH: Final = 4  # of a donor, as shipped
 _TRIED: Final = 8  # codes drawn for each that is kept
 _RIDGE: Final = 1e-3  # of a feature's variance
 

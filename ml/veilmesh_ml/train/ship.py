@@ -1,23 +1,31 @@
 """What a trained model ships as: its files, its table in the manifest `weights.toml`, and its card.
 
-A shipment is put together by the model's module in `shipments`, from the checkpoint that was chosen, the
-run's log and the packed file; `write` puts it into a folder, which may be the package's own `weights/`.
+    python -m veilmesh_ml.train.ship ciagan --run run --data faces.npz --out weights --terms "..."
+
+A shipment is put together by the model's module in `shipments`, from the checkpoint that was chosen
+(`veilmesh train choose`), the run's log and the packed file; `write` puts it into a folder, which may be the
+package's own `weights/`.
+
+This is no command of `veilmesh`: it needs onnx, whose protobuf is newer than Fabric's messages allow. It runs
+where torch, numpy, Pillow, safetensors, onnx and onnxscript are installed.
 """
 
+import argparse
 import hashlib
 import importlib
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from veilmesh_ml.errors import ModelError, TrainingError, UnknownNameError
+from veilmesh_ml.errors import MlError, ModelError, TrainingError, UnknownNameError
 from veilmesh_ml.image import write_atomically
-from veilmesh_ml.train.choose import Scored
-from veilmesh_ml.train.packed import Packed
+from veilmesh_ml.train.choose import Scored, file_digest, read_choice
+from veilmesh_ml.train.packed import Packed, read_packed
 
 LARGEST_FILE_BYTES: Final = 12_000_000
 MANIFEST: Final = "weights.toml"
@@ -91,19 +99,20 @@ class Trained:
         return begun
 
 
-def trained(run: Path, scored: Scored, packed: Packed, terms: str) -> Trained:
-    """Return what is known of a checkpoint.
+def trained(run: Path, packed: Packed, terms: str) -> Trained:
+    """Return what is known of the checkpoint that was chosen.
 
     Raises:
-        ModelError: the run has no log, or not that checkpoint.
+        ModelError: none was chosen, the run has no log, or the checkpoint is not the one that was scored.
     """
+    scored = read_choice(run)
     averages = run / "averages" / f"{scored.step:07d}.safetensors"
     try:
         log = (run / "log.jsonl").read_text(encoding="utf-8")
     except OSError as err:
         raise ModelError(f"cannot read the run's log: {err.strerror}", hint="name a run's folder") from err
-    if not averages.is_file():
-        raise ModelError(f"{averages} is not there", hint="name the run's folder")
+    if file_digest(averages) != scored.checkpoint:
+        raise ModelError(f"{averages} is not the checkpoint that was scored", hint="choose again")
     return Trained(averages, scored, log, packed, terms)
 
 
@@ -160,3 +169,28 @@ def with_table(manifest: str, name: str, table: str) -> str:
     except tomllib.TOMLDecodeError as err:
         raise ModelError(f"the manifest is no TOML: {err}", hint="name a folder of weights") from err
     return replaced
+
+
+def main() -> int:
+    """Return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m veilmesh_ml.train.ship", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("model", choices=SHIPPED)
+    parser.add_argument("--run", type=Path, required=True, help="the training's folder")
+    parser.add_argument("--data", type=Path, required=True, help="the packed file it was trained on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of weights; its manifest is kept")
+    parser.add_argument("--terms", required=True, help="of the photos' use, a sentence: for the card")
+    asked = parser.parse_args()
+    try:
+        shipment = put_together(asked.model, trained(asked.run, read_packed(asked.data), asked.terms))
+        write(shipment, asked.out)
+    except MlError as err:
+        print(f"error: {err}" + (f"\nhint: {err.hint}" if err.hint else ""), file=sys.stderr)  # noqa: T201
+        return 1
+    print(shipment.table(), end="")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from veilmesh_node.cli.options import JsonOption
-
-if TYPE_CHECKING:
-    from veilmesh_ml.train.choose import Scored
 
 app = typer.Typer(no_args_is_help=True, help="Build an anonymizer's weights from photos.")
 
@@ -391,13 +388,24 @@ def choose(
 ) -> None:
     """Score every checkpoint of a training on the people held out, and name the best: least leak, then looks.
 
-    Scores are kept in RUN/scores.jsonl, so a stopped choice goes on; a plot is written to RUN/choice.svg.
+    Scores are kept in RUN/scores.jsonl, so a stopped choice goes on; RUN/choice.json and RUN/choice.svg say
+    what was chosen, and why.
     """
+    from veilmesh_ml.evaluate.instruments import Instruments
     from veilmesh_ml.train.choice_report import document, write_plot
+    from veilmesh_ml.train.choose import load_judge, score_checkpoints, write_choice
+    from veilmesh_ml.train.models import require_torch
+    from veilmesh_ml.train.packed import read_packed
 
     from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import progress_bar
 
-    scored, best = _scored(model, run, data, judges)
+    require_torch()
+    judge = load_judge(model, read_packed(data), Instruments.load(judges))
+    with progress_bar("checkpoints") as on_progress:
+        scored = score_checkpoints(run, judge, on_progress)
+    best = judge.best(scored)
+    write_choice(run, best)
     plot = write_plot(run, scored, best)
     found = {**document(scored, best), "plot": str(plot)}
     names = [name for name in best.scores if not name.endswith(" high")]
@@ -410,62 +418,6 @@ def choose(
         lambda: output.table(f"step {best.step} is best (*)", ["step", *names], rows),
         as_json=as_json,
     )
-
-
-@app.command()
-def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as ciagan.")],
-    run: RunOption,
-    data: PackedOption,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", file_okay=False, help="Folder of weights; its weights.toml is kept."),
-    ],
-    terms: Annotated[
-        str, typer.Option(help="In a sentence, under which terms the photos may be used: for the card.")
-    ],
-    judges: JudgeOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
-    """Write the best checkpoint as it ships: weights (fp16), ONNX graph, manifest entry, model card, log.
-
-    Needs onnx and onnxscript beside torch; what is written needs neither.
-    """
-    from veilmesh_ml.train.packed import read_packed
-    from veilmesh_ml.train.ship import put_together, trained, write
-
-    from veilmesh_node.cli import output
-
-    _, best = _scored(model, run, data, judges)
-    shipment = put_together(model, trained(run, best, read_packed(data), terms))
-    write(shipment, out)
-    found: dict[str, object] = {
-        "folder": str(out),
-        "step": best.step,
-        "bytes": {name: len(content) for name, content in shipment.contents.items()},
-        "manifest": shipment.table(),
-    }
-    output.show(
-        found,
-        lambda: output.results.print(f"step {best.step} of {model} into {out}", markup=False),
-        as_json=as_json,
-    )
-
-
-def _scored(model: str, run: Path, data: Path, judges: Sequence[Path]) -> "tuple[tuple[Scored, ...], Scored]":
-    """Every checkpoint's scores, and the best."""
-    from veilmesh_ml.evaluate.instruments import Instruments
-    from veilmesh_ml.train.choose import load_judge, score_checkpoints
-    from veilmesh_ml.train.models import require_torch
-    from veilmesh_ml.train.packed import read_packed
-
-    from veilmesh_node.cli.progress import progress_bar
-
-    require_torch()
-    judge = load_judge(model, read_packed(data), Instruments.load(judges))
-    with progress_bar("checkpoints") as on_progress:
-        scored = score_checkpoints(run, judge, on_progress)
-    return scored, judge.best(scored)
 
 
 @dataclass(frozen=True, slots=True)

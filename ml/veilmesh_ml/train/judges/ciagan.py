@@ -14,12 +14,11 @@ from veilmesh_ml.evaluate.instruments import Instruments
 from veilmesh_ml.networks.ciagan import CiaganConfig, Generator
 from veilmesh_ml.train.checkpoints import read_module
 from veilmesh_ml.train.choose import Scored, file_digest
-from veilmesh_ml.train.identities import Identities
+from veilmesh_ml.train.identities import CODES_EACH, Identities
 from veilmesh_ml.train.judges.held_out import HeldOut, least_leaking_best_looking
 from veilmesh_ml.train.packed import Packed
 from veilmesh_ml.weights import shipped_bank
 
-CODES_EACH: Final = 4  # of a donor, as shipped
 _KEY: Final = bytes(32)
 _METHOD: Final = b"veilmesh/judge/ciagan/1"
 

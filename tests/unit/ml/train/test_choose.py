@@ -22,7 +22,7 @@ from veilmesh_ml.evaluate.instruments import Instruments
 from veilmesh_ml.inpainting.canvas import canvas_shape
 from veilmesh_ml.inpainting.codes import CODE_LENGTH
 from veilmesh_ml.train import ship
-from veilmesh_ml.train.choose import SCORES, Scored, load_judge, score_checkpoints
+from veilmesh_ml.train.choose import SCORES, Scored, load_judge, score_checkpoints, write_choice
 from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.judges.held_out import FOUND, FRECHET, NME, HeldOut, least_leaking_best_looking
 from veilmesh_ml.train.packed import DONORS, PEERS, Packed, PackedFaces, PackedSurrogates, compress
@@ -268,22 +268,35 @@ class TestShipping:
 
     @pytest.mark.parametrize("log", ["", "{}\n", "no JSON\n", '{"event": "saved"}\n'])
     def test_a_log_that_is_none_is_refused(self, run: Path, log: str) -> None:
+        known = chosen(run)
         (run / "log.jsonl").write_text(log)
         with pytest.raises(ModelError) as err:
-            _ = trained(run, scored(30, 0, 0, 1, 0), Packed({}, digest="d"), "terms").begun
+            _ = trained(run, known.packed, "terms").begun
         assert err.value.hint
 
-    def test_no_run(self, run: Path) -> None:
+    def test_nothing_was_chosen(self, run: Path) -> None:
+        with pytest.raises(ModelError, match="was chosen") as err:
+            trained(run, Packed({}), "terms")
+        assert "train choose" in err.value.hint
+
+    def test_another_checkpoint_than_was_scored(self, run: Path) -> None:
+        chosen(run)
+        (run / "averages" / "0000030.safetensors").write_text("0.1")
+        with pytest.raises(ModelError, match="not the checkpoint that was scored"):
+            trained(run, Packed({}), "terms")
+
+    def test_no_log(self, run: Path) -> None:
+        chosen(run)
+        (run / "log.jsonl").unlink()
         with pytest.raises(ModelError, match="cannot read the run's log"):
-            trained(run, scored(30, 0, 0, 1, 0), Packed({}), "terms")
-        (run / "log.jsonl").write_text("")
-        with pytest.raises(ModelError, match="is not there"):
-            trained(run, scored(99, 0, 0, 1, 0), Packed({}), "terms")
+            trained(run, Packed({}), "terms")
 
 
 def chosen(run: Path, **begun: Any) -> ship.Trained:
+    """The last checkpoint of the run."""
     first = {"event": "begun", "data_sha256": "d" * 64, "config": {"batch": 4}} | {
         f"{name}_sha256": value for name, value in begun.items()
     }
     (run / "log.jsonl").write_text(json.dumps(first) + "\n")
-    return trained(run, scored(30, 0, 0, 1, 0), Packed({}, digest="d" * 64), "terms")
+    write_choice(run, score_checkpoints(run, ByContent())[-1])
+    return trained(run, Packed({}, digest="d" * 64), "terms")
