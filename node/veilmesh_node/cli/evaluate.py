@@ -13,6 +13,7 @@ from veilmesh_node.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from veilmesh_ml.evaluate.anonymizers import AnonymizersResult
+    from veilmesh_ml.evaluate.augmentation import AugmentationResult
     from veilmesh_ml.evaluate.permutation import PermutationResult
     from veilmesh_ml.evaluate.ppsa import PpsaResult
     from veilmesh_ml.evaluate.ppsa_report import LedgerTime
@@ -208,6 +209,36 @@ def _ledger_time() -> "LedgerTime":
     return LedgerTime("embedded ledger", alone.p50_ms, batches.p50_ms / RECEIPTS_A_BATCH, RECEIPTS_A_BATCH)
 
 
+@app.command()
+def augmentation(
+    data: Annotated[Path, _data("A folder of NAME/*.jpg, four photos or more of some.")],
+    report_folder: ReportFolder = Path("evaluation"),
+    initials: Annotated[
+        str, typer.Option(metavar="A-Z", help="Only people with these; S-Z taught no generator here.")
+    ] = "S-Z",
+    as_json: JsonOption = False,
+) -> None:
+    """Judge whether synthetic pictures in a gallery help to recognise people, beside plain augmentation.
+
+    What was measured is kept in REPORT_DIR/augmentation-cache: delete it with the photos.
+    """
+    from veilmesh_ml.evaluate.augmentation import evaluate_augmentation
+    from veilmesh_ml.evaluate.augmentation_report import augmentation_report
+    from veilmesh_ml.evaluate.report import write_report
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import staged_progress
+
+    first, _, last = initials.upper().partition("-")
+    with staged_progress() as on_progress:
+        found = evaluate_augmentation(
+            data, report_folder / "augmentation-cache", on_progress, (first, last or first)
+        )
+    report = augmentation_report(found)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_augmentation(found, page), as_json=as_json)
+
+
 def _show_verification(found: "Verification", page: Path) -> None:
     from veilmesh_ml.evaluate.verification_report import told
 
@@ -272,4 +303,19 @@ def _show_ppsa(found: "PpsaResult", ledger: "LedgerTime", page: Path) -> None:
 
     title = f"{found.faces} real faces, and as many drawn"
     output.table(title, COLUMNS, [*realism_rows(found), *time_rows(found, ledger), *pixel_rows(found)])
+    output.results.print(f"Report: {page}", markup=False)
+
+
+def _show_augmentation(found: "AugmentationResult", page: Path) -> None:
+    from veilmesh_ml.evaluate.augmentation import RULES
+    from veilmesh_ml.evaluate.augmentation_report import COLUMNS, PUBLISHED, table_rows, verdict
+
+    from veilmesh_node.cli import output
+
+    for rule in RULES:
+        title = f"By {rule}: {found.sought} people looked for among {found.enrolled}"
+        output.table(title, COLUMNS, table_rows(found, rule))
+    published = ", ".join(f"{name} {accuracy:.2f}" for name, accuracy in PUBLISHED.items())
+    said = (verdict(found), f"In S1, on data of its own, in percent: {published}", found.missing)
+    output.results.print("\n" + "\n".join(line for line in said if line), markup=False)
     output.results.print(f"Report: {page}", markup=False)

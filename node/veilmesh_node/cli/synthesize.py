@@ -76,9 +76,8 @@ def variations(
         else:
             made = vary_drawn(out, seed or 0, count, on_progress)
     if len(made.pictures) < count:
-        output.note(
-            f"{len(made.pictures)} of {count}: of {made.document['tried']} mixtures the rest was somebody else"
-        )
+        tried = made.document["tried"]
+        output.note(f"{len(made.pictures)} of {count}: the others of {tried} mixtures were somebody else")
     _tell(made, as_json=as_json)
 
 
