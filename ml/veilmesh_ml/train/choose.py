@@ -129,7 +129,7 @@ def write_choice(run: Path, best: Scored) -> None:
         TrainingError: it cannot be written.
     """
     try:
-        (run / CHOICE).write_text(json.dumps(asdict(best), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (run / CHOICE).write_text(json.dumps(asdict(best), indent=1) + "\n", encoding="utf-8")
     except OSError as err:
         raise TrainingError(f"cannot write {run / CHOICE}: {err.strerror}", hint="make room") from err
 
@@ -181,6 +181,6 @@ def _kept(path: Path) -> list[Scored]:
 def _keep(path: Path, scored: Scored) -> None:
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(asdict(scored), sort_keys=True) + "\n")
+            file.write("\n" + json.dumps(asdict(scored)) + "\n")
     except OSError as err:
         raise TrainingError(f"cannot write {path}: {err.strerror}", hint="make room") from err

@@ -60,3 +60,8 @@ class Identities:
             nearest = (drawn @ people.T).max(axis=1)
             codes[donor] = drawn[np.argsort(nearest, kind="stable")[:each]]
         return CodeTable(codes, bank_sha256)
+
+    def nearest(self, table: CodeTable) -> float:
+        """Return the cosine of the code that is most like somebody's in the training."""
+        people = self.code(self.features[self._known])
+        return float((table.codes.reshape(-1, people.shape[1]) @ people.T).max() / CODE_LENGTH**2)

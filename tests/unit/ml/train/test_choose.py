@@ -209,6 +209,7 @@ class TestCodesOfNobody:
         known = identities.code(identities.features[~faces.held_out])
         alike = table.codes.reshape(-1, 128) @ known.T / CODE_LENGTH**2
         assert alike.max() < 0.95
+        assert identities.nearest(table) == pytest.approx(alike.max(), abs=1e-5)
 
     def test_suit_those_they_were_drawn_about(self, packed: Packed) -> None:
         faces, _ = packed.require_faces()

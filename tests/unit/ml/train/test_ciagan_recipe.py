@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("cv2")
 pytest.importorskip("torch", reason="trainings are torch's: install veilmesh with its [gan] extra")
 
 import torch
 from numpy.typing import NDArray
 from veilmesh_ml.inpainting.canvas import canvas_shape
+from veilmesh_ml.inpainting.conditions import Conditions, visible
+from veilmesh_ml.inpainting.order import network_input
 from veilmesh_ml.networks.ciagan import CODE, CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.train.identities import Identities
@@ -113,6 +116,23 @@ class TestCiagan:
             with torch.no_grad():
                 painted.append(recipe.paint(parts))
         assert torch.equal(*painted)
+
+    def test_in_use_it_is_given_the_same(self, packed: Packed, guide: Mapping[str, Any]) -> None:
+        recipe = _ciagan(packed, guide)
+        drawn = {**recipe.batch(np.random.default_rng(5)), "mirrored": np.zeros(4, dtype=np.bool_)}
+        given: list[Any] = []
+        hook = recipe.modules["generator"].register_forward_pre_hook(
+            lambda _module, inputs: given.append(inputs[0])
+        )
+        with torch.no_grad():
+            recipe.paint({name: torch.as_tensor(values) for name, values in drawn.items()})
+        hook.remove()
+        for index, trained_with in enumerate(given[0].numpy()):
+            photo, mask, lines, prior = (
+                np.asarray(drawn[name])[index] for name in ("photo", "mask", "lines", "prior")
+            )
+            used = network_input(visible(photo, mask), Conditions(mask, lines, prior))
+            assert np.allclose(used, trained_with, atol=1e-6)
 
     def test_codes_are_of_one_length_and_nobodys(self, packed: Packed, guide: Mapping[str, Any]) -> None:
         recipe = _ciagan(packed, guide)
