@@ -20,7 +20,7 @@ from veilmesh_ml.keystream import derive, words
 from veilmesh_ml.surrogate.archive import archive
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, Reading
 from veilmesh_ml.surrogate.choice import DRAWN_FROM, unsuitability
-from veilmesh_ml.synthesis.style_gan import LATENT
+from veilmesh_ml.synthesis.style_gan import LATENT, Noise, noise
 
 FORMAT: Final = "veilmesh/drawn/1"
 LEAST: Final = 64  # faces
@@ -32,8 +32,8 @@ class DrawnFaces:
 
     Attributes:
         styles: float32 (n, LATENT): one style, which a face has everywhere.
-        numbers: int64 (n,); with the seed of the file, the noise that a face was looked at with.
-        seed: of the noise.
+        numbers: int64 (n,), and
+        seed: of the file: by both, the noise that a face was looked at with (`grain_of`).
         landmarks: in the picture of FACE_PX, float64 (n, 68, 2).
         features: float64 (n, 128).
         thumbnails: coarse pixels, float64 (n, t), see `projection.thumbnail`.
@@ -70,6 +70,11 @@ class DrawnFaces:
         drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
         order = np.argsort(words(derive(key, "drawn"), len(drawn_from)), kind="stable")
         return int(drawn_from[order[draw % len(order)]])
+
+
+def grain_of(seed: int, number: int) -> Noise:
+    """Return the noise that a drawn face was looked at with."""
+    return noise(np.random.default_rng([seed, number, 1]))
 
 
 def encode_drawn(drawn: DrawnFaces) -> bytes:

@@ -48,7 +48,7 @@ class Projector:
 
     def __init__(self, gan: StyleGan, drawn: DrawnFaces, engine: Engine) -> None:
         """Fit the guess; takes a fraction of a second."""
-        self._gan, self._engine = gan, engine
+        self.gan, self._engine = gan, engine
         known = np.concatenate([drawn.features, drawn.thumbnails], axis=1)
         self._middle, self._scale = known.mean(axis=0), known.std(axis=0) + 1e-6
         given = (known - self._middle) / self._scale
@@ -94,7 +94,7 @@ class Projector:
         self, bands: NDArray[np.float64], features: Features, coarse: NDArray[np.float64], noise: Noise
     ) -> "_Judged":
         styles = _spread_out(bands)
-        faces = self._gan.faces(styles, np.broadcast_to(noise, (len(styles), len(noise))))
+        faces = self.gan.faces(styles, np.broadcast_to(noise, (len(styles), len(noise))))
         apart = np.linalg.norm(features_of(self._engine, faces) - features, axis=1)
         off = np.array([np.abs(thumbnail(face) - coarse).mean() for face in faces]) / self._usual_off
         return _Judged(bands, apart, apart + _COARSE_WEIGHT * off)

@@ -17,11 +17,11 @@ from veilmesh_ml.errors import ModelError
 from veilmesh_ml.surrogate.attributes import Reading
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.replacement import read_face
-from veilmesh_ml.synthesis.drawn import LEAST, DrawnFaces
+from veilmesh_ml.synthesis.drawn import LEAST, DrawnFaces, grain_of
 from veilmesh_ml.synthesis.frame import FACE_PX
 from veilmesh_ml.synthesis.onlooker import ENLARGED_PX, enlarged
 from veilmesh_ml.synthesis.projection import thumbnail
-from veilmesh_ml.synthesis.style_gan import StyleGan, face_random, noise
+from veilmesh_ml.synthesis.style_gan import StyleGan, face_random
 
 TRUNCATION: Final = 0.85
 NOBODY: Final = 0.45  # dissimilarity to everybody of the training; policies decide at about 0.53
@@ -103,7 +103,7 @@ def _seen(gan: StyleGan, engine: Engine, bank: Bank, numbers: range, seed: int) 
     randoms = [face_random(seed, number) for number in numbers]
     styles = np.stack([gan.styles(random, TRUNCATION) for random in randoms])
     styles = styles.astype(np.float16).astype(np.float32)  # as the file keeps them
-    faces = gan.faces(styles, np.stack([noise(random) for random in randoms]))
+    faces = gan.faces(styles, np.stack([grain_of(seed, number) for number in numbers]))
     seen = []
     for number, style, face in zip(numbers, styles[:, 0], faces, strict=True):
         picture = enlarged(face)

@@ -12,12 +12,11 @@ pytest.importorskip("cv2")
 
 from veilmesh_ml import Engine, Face, RgbImage, read_image
 from veilmesh_ml.errors import ModelError
-from veilmesh_ml.image import write_image
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
 from veilmesh_ml.synthesis import variations
 from veilmesh_ml.synthesis.contact_sheet import contact_sheet
-from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, encode_drawn
+from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, encode_drawn, grain_of
 from veilmesh_ml.synthesis.frame import FACE_PX, mean_points, onto_picture
 from veilmesh_ml.synthesis.onlooker import ENLARGED_PX, enlarged, face_in, features_of
 from veilmesh_ml.synthesis.projection import Projector, thumbnail
@@ -32,12 +31,12 @@ from veilmesh_ml.synthesis.style_gan import (
     face_random,
     noise,
 )
-from veilmesh_ml.synthesis.synthesize import draw_faces, vary_drawn, vary_photo
+from veilmesh_ml.synthesis.synthesize import draw_faces
 from veilmesh_ml.synthesis.variations import SAME_PERSON, TRIES, Sitter, vary
 from veilmesh_ml.weights import shipped_bank
 from veilmesh_node.cli.main import main
 
-from tests.unit.ml.synthesis.conftest import VECTORS
+from tests.unit.ml.synthesis.blots import VECTORS
 
 pytestmark = pytest.mark.faces
 
@@ -142,10 +141,13 @@ class TestVariations:
 
 
 class TestProjection:
-    def test_finds_a_drawn_face_nearly_again(self, gan: StyleGan, engine: Engine, drawn: DrawnFaces) -> None:
-        """A search gets nearer than the guess it begins with, and both nearer than anybody."""
-        grain = noise(face_random(drawn.seed, 5))
+    def test_a_search_gets_nearer_than_the_guess(
+        self, gan: StyleGan, engine: Engine, drawn: DrawnFaces
+    ) -> None:
+        """Of a face that no one style makes: the outline is one person's, all else another's."""
+        grain = grain_of(drawn.seed, 5)
         styles = np.repeat(drawn.styles[5:6], STYLES, axis=0)
+        styles[COARSE] = drawn.styles[9]
         (face,) = gan.faces(styles[np.newaxis], grain[np.newaxis])
         (own,) = features_of(engine, face[np.newaxis])
         projector = Projector(gan, drawn, engine)
@@ -154,7 +156,9 @@ class TestProjection:
         assert found.styles.shape == (STYLES, LATENT)
         assert found.dissimilarity < guess.dissimilarity
         again = gan.faces(found.styles[np.newaxis], grain[np.newaxis])
-        assert np.linalg.norm(features_of(engine, again) - own) == pytest.approx(found.dissimilarity)
+        assert np.linalg.norm(features_of(engine, again) - own) == pytest.approx(
+            found.dissimilarity, abs=1e-3
+        )
 
     def test_styles_differ_by_band_alone(self, gan: StyleGan, engine: Engine, drawn: DrawnFaces) -> None:
         face = np.full((FACE_PX, FACE_PX, 3), 90, np.uint8)
@@ -241,26 +245,6 @@ class TestCommands:
         assert (document["seed"], document["truncation"]) == (3, 0.7)
         assert read_image(tmp_path / "face-0000.png").shape == (FACE_PX, FACE_PX, 3)
         assert read_image(document["sheet"]).shape == (FACE_PX + 8, 2 * (FACE_PX + 4) + 4, 3)
-
-    @pytest.mark.usefixtures("gan")
-    def test_variations_of_a_seed(self, tmp_path: Path) -> None:
-        one, other = (vary_drawn(tmp_path / name, 1, 2, quiet) for name in ("one", "other"))
-        assert len(one.pictures) == 2
-        assert [path.read_bytes() for path in one.pictures] == [path.read_bytes() for path in other.pictures]
-        assert max(one.document["dissimilarities"]) <= SAME_PERSON
-
-    @pytest.mark.usefixtures("with_drawn")
-    def test_variations_of_a_photo_say_how_near_it_comes(
-        self, tmp_path: Path, astronaut: RgbImage, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Blots are not like a person: nothing is kept, and that is said."""
-        monkeypatch.setattr(Projector.project, "__defaults__", (1,))
-        write_image(tmp_path / "photo.png", astronaut)
-        made = vary_photo(tmp_path / "out", tmp_path / "photo.png", 1, quiet)
-        assert made.pictures == []
-        assert made.sheet is None
-        assert made.document["projection_dissimilarity"] > SAME_PERSON
-        assert (tmp_path / "out" / "projection.png").exists()
 
     def test_without_weights_it_says_what_to_do(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], shipped: Path

@@ -1,20 +1,29 @@
-"""Which drawn faces are kept for later, and what is noted of them."""
+"""Drawn faces that are kept for later, and `synthesize variations`, by a GAN that draws blots."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+pytest.importorskip("dlib")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("cv2")
 
-from veilmesh_ml import Engine, Face, RgbImage
+from veilmesh_ml import Engine, RgbImage
 from veilmesh_ml.errors import ModelError
+from veilmesh_ml.image import write_image
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.synthesis.drawn import LEAST
 from veilmesh_ml.synthesis.frame import FACE_PX, mean_points, onto_picture
 from veilmesh_ml.synthesis.onlooker import features_of
+from veilmesh_ml.synthesis.projection import Projector
 from veilmesh_ml.synthesis.style_gan import Faces, Noise, StyleGan, Styles
+from veilmesh_ml.synthesis.synthesize import vary_drawn, vary_photo
+from veilmesh_ml.synthesis.variations import SAME_PERSON
 from veilmesh_ml.train.drawn import draw
 from veilmesh_ml.weights import shipped_bank
+
+from tests.unit.ml.synthesis.blots import ship_blots, ship_drawn
 
 pytestmark = pytest.mark.faces
 
@@ -36,8 +45,14 @@ class Portraits(StyleGan):
 
 
 @pytest.fixture
-def gan(shipped: object, astronaut: RgbImage, astronaut_faces: list[Face]) -> Portraits:  # noqa: ARG001
-    onto = onto_picture(astronaut_faces[0].landmarks, shipped_bank().frame.mean_shape)
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "weights").mkdir()
+    return ship_blots(tmp_path / "weights", monkeypatch)
+
+
+@pytest.fixture
+def gan(shipped: Path, engine: Engine, astronaut: RgbImage) -> Portraits:  # noqa: ARG001 (put in place)
+    onto = onto_picture(engine.detect(astronaut)[0].landmarks, shipped_bank().frame.mean_shape)
     painter = Portraits(threads=1)
     painter.portrait = cut_out(astronaut, onto, FACE_PX)
     return painter
@@ -63,3 +78,26 @@ def test_who_is_like_somebody_of_the_training_is_left_out(gan: Portraits, engine
     people = features_of(engine, gan.portrait[np.newaxis]).astype(np.float32)
     with pytest.raises(ModelError, match="0 can be used"):
         draw(gan, engine, shipped_bank(), people, count=COUNT, seed=0, progress=quiet)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_variations_of_a_seed(tmp_path: Path) -> None:
+    one, other = (vary_drawn(tmp_path / name, 1, 2, quiet) for name in ("one", "other"))
+    assert len(one.pictures) == 2
+    assert [path.read_bytes() for path in one.pictures] == [path.read_bytes() for path in other.pictures]
+    assert max(one.document["dissimilarities"]) <= SAME_PERSON
+
+
+def test_variations_of_a_photo_say_how_near_it_comes(
+    gan: Portraits, engine: Engine, tmp_path: Path, astronaut: RgbImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blots are not like a person: nothing is kept, and that is said."""
+    made = draw(gan, engine, shipped_bank(), NOBODY_ELSE, count=COUNT, seed=0, progress=quiet)
+    ship_drawn(tmp_path / "weights", made.faces)
+    monkeypatch.setattr(Projector.project, "__defaults__", (1,))
+    write_image(tmp_path / "photo.png", astronaut)
+    varied = vary_photo(tmp_path / "out", tmp_path / "photo.png", 1, quiet)
+    assert varied.pictures == []
+    assert varied.sheet is None
+    assert varied.document["projection_dissimilarity"] > SAME_PERSON
+    assert (tmp_path / "out" / "projection.png").exists()

@@ -1,0 +1,94 @@
+"""A surrogate face that the style-based GAN drew: nobody's face (S1; see `synthesis`).
+
+Faces were drawn once, and of each is known how it looks and where its landmarks lie (`synthesis.drawn`). One
+that suits a face and is not like it is chosen with a key, drawn again from its styles, brought to the bank's
+frame by its landmarks, and laid over the face as a donor of `cluster` is: in the person's pose, on
+de-identified landmarks, in the photo's light and grain. The mode's settings are `cluster`'s, whose bank also
+lends the frame, the attributes and the shape model.
+
+Where the release gate refuses a face, others are chosen for it, up to `DRAWN_FROM`, and then `natural` goes
+on to `strict`.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
+from veilmesh_ml.anonymizers.cluster import MARGIN, SETTINGS, Mode
+from veilmesh_ml.anonymizers.replacing import replace_faces
+from veilmesh_ml.errors import ParameterError
+from veilmesh_ml.face import Face
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.keystream import key_or_fresh
+from veilmesh_ml.surrogate.bank import Bank, Donor
+from veilmesh_ml.surrogate.choice import DRAWN_FROM
+from veilmesh_ml.surrogate.points import Points, with_forehead
+from veilmesh_ml.surrogate.replacement import lay_over, read_face
+from veilmesh_ml.surrogate.shape import aligned
+from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, grain_of
+from veilmesh_ml.synthesis.frame import FACE_PX
+from veilmesh_ml.synthesis.onlooker import ENLARGED_PX, enlarged
+from veilmesh_ml.synthesis.style_gan import STYLES, StyleGan
+from veilmesh_ml.weights import read_weights, shipped_bank
+
+NAME: Final = "stylegan"
+
+
+class Stylegan:
+    """Replace every face by one that was drawn."""
+
+    name: Final = NAME
+
+    def __init__(self, mode: str = "natural", key: bytes | None = None, threads: int | None = None) -> None:
+        """Mode: `natural` or `strict`. Key: 32 bytes; without one, a fresh one. Threads: of the networks.
+
+        Raises:
+            ModelError: shipped weights are missing or altered.
+        """
+        try:
+            self.mode = Mode(mode)
+        except ValueError:
+            raise ParameterError(f"mode {mode!r} is none of {', '.join(Mode)}") from None
+        self._key = key_or_fresh(key)
+        self._bank = shipped_bank()
+        self._gan = StyleGan(threads)
+        self._drawn = decode_drawn(read_weights(NAME, "drawn"), "the drawn faces of stylegan")
+
+    @property
+    def attempts(self) -> int:
+        return DRAWN_FROM * len(SETTINGS[self.mode])
+
+    def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
+        """Replace the faces; equal key, picture and faces give an equal result."""
+        place, draw = divmod(attempt, DRAWN_FROM)
+        setting = SETTINGS[self.mode][place]
+
+        def replace(_number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
+            reading = read_face(window, landmarks, self._bank)
+            chosen = self._drawn.choose(reading, setting.suitable, key, draw)
+            donor = donor_of(self._gan, self._drawn, chosen, self._bank)
+            return lay_over(window, landmarks, donor, self._bank, setting, key=key)
+
+        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
+        parameters: dict[str, Parameter] = {
+            "mode": str(self.mode),
+            "setting": place,
+            "draw": draw,
+            "weights": self._gan.digest,
+        }
+        if replaced.masked:
+            parameters["masked faces"] = replaced.masked
+        return AnonymizedImage(
+            replaced.image, self.name, parameters, replaced.areas, face_findable=not replaced.masked
+        )
+
+
+def donor_of(gan: StyleGan, drawn: DrawnFaces, index: int, bank: Bank) -> Donor:
+    """Draw a face again and bring it to the bank's frame."""
+    grain = grain_of(drawn.seed, int(drawn.numbers[index]))
+    styles = np.repeat(drawn.styles[index : index + 1], STYLES, axis=0)
+    (face,) = gan.faces(styles[np.newaxis], grain[np.newaxis])
+    landmarks = (drawn.landmarks[index] + 0.5) * (ENLARGED_PX / FACE_PX) - 0.5
+    texture = bank.frame.warp_from(with_forehead(landmarks)).pull(enlarged(face))
+    return Donor(np.asarray(texture, dtype=np.uint8), aligned(landmarks, bank.frame.mean_shape))
