@@ -9,8 +9,11 @@
 | `mask` | one flat colour | nobody |
 | `superpixel` | patches that follow edges, each of one colour | nobody |
 | `permute` | keyed permutation of the pixels around eyes, brows, nose and mouth | its key's owner, exactly |
+| `ppsa` | a face drawn from noise by a GAN, chosen by coarse appearance and expression | nobody |
+| `autoencoder` | the face through a narrow code and back: a baseline that is measured, not offered | nobody |
 
-`cluster` alone promises that a detector still finds a face.
+`cluster` and `ppsa` promise that a detector still finds a face. The last two are trained networks; `ppsa` is
+offered where its weights ship.
 
 "Is it anonymous?" is not answered here: the release gate (`veilmesh_ml.gate`) tries to break every result.
 """
@@ -21,6 +24,7 @@ from typing import Any, Final
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Anonymizer, ChangedArea
 from veilmesh_ml.errors import ParameterError, UnknownNameError
+from veilmesh_ml.weights import ships
 
 __all__ = ["ANONYMIZER_NAMES", "AnonymizedImage", "Anonymizer", "ChangedArea", "load_anonymizer"]
 
@@ -32,8 +36,11 @@ _CLASS_OF_NAME: Final = {
     "mask": "Mask",
     "superpixel": "Superpixel",
     "permute": "Permute",
+    "ppsa": "Ppsa",
+    "autoencoder": "Autoencoder",
 }
-ANONYMIZER_NAMES: Final = tuple(_CLASS_OF_NAME)
+_NOT_OFFERED: Final = {"autoencoder"} if ships("ppsa") else {"autoencoder", "ppsa"}
+ANONYMIZER_NAMES: Final = tuple(name for name in _CLASS_OF_NAME if name not in _NOT_OFFERED)
 
 
 def load_anonymizer(name: str, **parameters: Any) -> Anonymizer:

@@ -37,6 +37,7 @@ from veilmesh_ml.evaluate.trials import Photo, Trials, held_out, plan_trials
 from veilmesh_ml.evaluate.utility import Utility, found_again, utility
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import read_image
+from veilmesh_ml.weights import ships
 
 DEFAULT_PEOPLE = 250
 AVERAGED = f"{measuring.OUTPUTS_AVERAGED} outputs, "  # how the names of those attacks begin
@@ -54,6 +55,7 @@ METHODS: Mapping[str, Method] = {
         Method("permute", "permute"),
         Method("cluster-natural", "cluster", {"mode": "natural"}),
         Method("cluster-strict", "cluster", {"mode": "strict"}),
+        *(Method(name, name) for name in ("ppsa", "autoencoder") if ships(name)),
     )
 }
 

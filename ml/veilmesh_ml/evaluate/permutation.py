@@ -26,7 +26,7 @@ from veilmesh_ml.evaluate.estimates import Estimate
 from veilmesh_ml.evaluate.instruments import Instruments
 from veilmesh_ml.evaluate.measuring import ORIGINAL, Subject, psnr_db, ssim
 from veilmesh_ml.evaluate.rates import Rate
-from veilmesh_ml.evaluate.treatments import BASELINES, PermuteAlike, Treatment, permute_method
+from veilmesh_ml.evaluate.treatments import BASELINES, CAE, PermuteAlike, Treatment, permute_method
 from veilmesh_ml.evaluate.trials import Photo
 from veilmesh_ml.evaluate.utility import found_again
 from veilmesh_ml.face import Box, Face
@@ -60,6 +60,7 @@ PUBLISHED: Mapping[tuple[str, str], Published] = {
     ("LFW", "noise 0.8, whole picture"): Published(0.1576, 3.49),
     ("LFW", "superpixel 16 x 16"): Published(0.8139, 22.67),
     ("LFW", "superpixel 24 x 24"): Published(0.8247, 19.86),
+    ("LFW", CAE): Published(0.8254, 23.44),
     ("AT&T", "permute 4500"): Published(0.6989, 29.9478),
     ("AT&T", "permute 9360"): Published(0.5465, 20.7846),
 }

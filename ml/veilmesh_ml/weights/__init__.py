@@ -7,22 +7,35 @@ import hashlib
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veilmesh_ml.errors import ModelError
-from veilmesh_ml.surrogate.bank import Bank, decode_bank
 
-__all__ = ["read_weights", "shipped_bank", "weights_entry"]
+if TYPE_CHECKING:
+    from veilmesh_ml.surrogate.bank import Bank
+
+__all__ = ["read_weights", "shipped_bank", "ships", "weights_entry"]
 
 
 @cache
-def shipped_bank() -> Bank:
+def shipped_bank() -> "Bank":
     """Return the bank of surrogate faces that comes with the package.
 
     Raises:
         ModelError: it is missing, or is not the file that `weights.toml` names.
     """
+    from veilmesh_ml.surrogate.bank import decode_bank  # noqa: PLC0415 (OpenCV, which networks do not need)
+
     return decode_bank(read_weights("cluster"), "cluster.npz")
+
+
+def ships(name: str) -> bool:
+    """Return whether there is a table of this name in `weights.toml`."""
+    try:
+        weights_entry(name)
+    except ModelError:
+        return False
+    return True
 
 
 def weights_entry(name: str) -> dict[str, Any]:
