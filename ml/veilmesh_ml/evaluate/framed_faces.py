@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.anonymizers.ppsa import SIDE_PX, textures_of
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.engine import Engine
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate.blocks import Arrays
 from veilmesh_ml.evaluate.measuring import central_face, instruments, read_photo
@@ -92,14 +94,24 @@ class Judge:
     def describe(self, pictures: Pictures) -> Described:
         """Return what they see."""
         mean = shipped_bank().frame.mean_shape[:68]
-        face = Face(Box(0, 0, TEXTURE_PX, TEXTURE_PX), np.rint(mean).astype(np.int64), 1.0)
-        parts = []
-        for start in range(0, len(pictures), _AT_ONCE):
-            textures = [enlarged(picture) for picture in pictures[start : start + _AT_ONCE]]
-            chips = np.stack([self.engine.align(texture, face) for texture in textures])
-            grey = np.stack([expression_chip(texture, mean) for texture in textures])
-            parts.append((self.engine.encode_chips(chips), *self.expressions.read_and_describe(grey)))
-        return Described(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        grey = np.stack([expression_chip(enlarged(picture), mean) for picture in pictures])
+        parts = [
+            self.expressions.read_and_describe(grey[start : start + _AT_ONCE])
+            for start in range(0, len(grey), _AT_ONCE)
+        ]
+        likely, expression = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Described(encode_framed(self.engine, pictures), likely, expression)
+
+
+def encode_framed(engine: Engine, pictures: Pictures) -> Features:
+    """Return the engine's features of faces in the frame, (n, 128)."""
+    mean = shipped_bank().frame.mean_shape[:68]
+    face = Face(Box(0, 0, TEXTURE_PX, TEXTURE_PX), np.rint(mean).astype(np.int64), 1.0)
+    parts = []
+    for start in range(0, len(pictures), _AT_ONCE):
+        chips = [engine.align(enlarged(picture), face) for picture in pictures[start : start + _AT_ONCE]]
+        parts.append(engine.encode_chips(np.stack(chips)))
+    return np.concatenate(parts)
 
 
 def enlarged(picture: NDArray[np.uint8]) -> RgbImage:

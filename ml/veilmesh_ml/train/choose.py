@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 SCORES: Final = "scores.jsonl"
 CHOICE: Final = "choice.json"
-JUDGES: Final = {"ciagan": "CiaganJudge"}
+JUDGES: Final = {
+    "ciagan": "CiaganJudge",
+    "ppsa": "PpsaJudge",
+    "expression": "ExpressionJudge",
+    "autoencoder": "AutoencoderJudge",
+}
 
 Progress = Callable[[int, int], None]  # checkpoints done, in all
 

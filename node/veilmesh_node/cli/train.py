@@ -487,11 +487,15 @@ def _show_packed(document: dict[str, object]) -> None:
 
 
 def _show_latents(document: dict[str, object]) -> None:
+    from pathlib import PurePath
+
     from veilmesh_node.cli import output
 
+    name = PurePath(str(document["latents"])).name
     output.results.print(
         f"{document['drawn']} faces drawn, {document['clusters']} clusters, {document['kept_of_each']} faces "
-        f"kept of each in {document['latents']}, SHA-256 {document['sha256']}",
+        f"kept of each in {document['latents']}\nFor the table of ppsa in weights.toml:\n"
+        f'latents = "{name}"\nlatents_sha256 = "{document["sha256"]}"',
         markup=False,
     )
 

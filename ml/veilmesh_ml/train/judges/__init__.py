@@ -4,6 +4,9 @@
 |---|---|
 | `held_out` | what any anonymizer makes of people held out: who is recognised, what is found |
 | `ciagan` | the anonymizer `ciagan` with a checkpoint's generator |
+| `ppsa` | how near drawn faces are to those of people held out |
+| `expression` | how many pictures held out are recognised |
+| `autoencoder` | how near faces of people held out come back |
 
 Needs torch, and what anonymizers and evaluations need.
 """

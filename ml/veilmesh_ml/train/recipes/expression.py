@@ -112,14 +112,19 @@ class ExpressionRecipe:
         return sheet(from_network(to_network(np.concatenate(rows))), columns=_SHOWN)
 
     def _judged(self, classifier: Any) -> NDArray[np.int64]:
-        """Return what is seen in the faces held out, and in their mirror images."""
+        """Return what is seen in the faces held out."""
         was_training = classifier.training
         classifier.eval()
-        faces = self._compute.place(to_network(self._held_out))
-        with torch.no_grad():
-            likely = classifier(faces).softmax(1) + classifier(faces.flip(3)).softmax(1)
+        seen = recognised(classifier, self._compute.place(to_network(self._held_out)))
         classifier.train(was_training)
-        return np.asarray(likely.argmax(1).cpu().numpy())
+        return seen
+
+
+def recognised(classifier: Any, faces: Tensor) -> NDArray[np.int64]:
+    """Return what is seen in faces, [n, 1, 48, 48], each together with its mirror image, (n,)."""
+    with torch.no_grad():
+        likely = classifier(faces).softmax(1) + classifier(faces.flip(3)).softmax(1)
+    return np.asarray(likely.argmax(1).cpu().numpy())
 
 
 def split(pictures: Sequence[bytes], labels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
