@@ -160,7 +160,9 @@ class TestTheFacesPixels:
         for photo in (image, noisy(image, larger)):
             asked = order(photo, larger.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
             painted = generator(asked.seen[np.newaxis], codes.codes[3, :1])[0]
-            results.append((asked.seen.tobytes(), lay_in(photo, painted, asked, KEY).tobytes()))
+            lifelike = whole_canvas(image, asked)  # with skin, so that grain is looked for
+            laid = [lay_in(photo, each, asked, KEY).tobytes() for each in (painted, lifelike)]
+            results.append([asked.seen.tobytes(), *laid])
         assert image.tobytes() != noisy(image, larger).tobytes()
         assert results[0] == results[1]
 
@@ -286,6 +288,18 @@ class TestThePhoto:
         red = result[places[:, 1], places[:, 0], 0].astype(float) - head[places[:, 1], places[:, 0], 0]
         assert abs(np.median(red)) < 6  # it was painted 19 off
 
+    def test_a_grainy_photo_gives_grain(self, head: RgbImage, face: Face) -> None:
+        bank = shipped_bank()
+        random = np.random.default_rng(0)
+        grainy = np.clip(head + random.normal(0, 12, (*head.shape[:2], 1)), 0, 255).astype(np.uint8)
+        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
+        painted = whole_canvas(head, asked)
+        plain, matched = (lay_in(photo, painted, asked, KEY) for photo in (head, grainy))
+        cheeks = face.landmarks[[2, 14]].mean(axis=0), face.landmarks[30]
+        (column, row) = np.rint((cheeks[0] + cheeks[1]) / 2).astype(int)
+        part = slice(row - 8, row + 8), slice(column - 8, column + 8)
+        assert detail(matched[part]) > detail(plain[part]) + 3
+
     def test_a_grey_photo_stays_grey(self, load: Callable[..., Ciagan], head: RgbImage, face: Face) -> None:
         grey = np.repeat(head[..., 1:2], 3, axis=2)
         result = load().anonymize(grey, [face]).image.astype(int)
@@ -401,6 +415,12 @@ def whole_canvas(image: RgbImage, asked: Order) -> NDArray[np.float32]:
     matrix = np.column_stack([asked.onto.matrix, asked.onto.shift])
     canvas = cv2.warpAffine(image, matrix, (CANVAS_PX, CANVAS_PX), borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(canvas.transpose(2, 0, 1) / np.float32(127.5) - 1)
+
+
+def detail(part: RgbImage) -> float:
+    """Standard deviation of what a small blur takes away."""
+    light = part.astype(np.float32).mean(axis=2)
+    return float((light - cv2.GaussianBlur(light, (0, 0), 1)).std())
 
 
 def as_list(pair: tuple[RgbImage, Face]) -> tuple[RgbImage, list[Face]]:
