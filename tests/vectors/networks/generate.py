@@ -4,8 +4,9 @@
     python tests/vectors/networks/generate.py expression
 
 `tiny` is a network made here, of every kind of layer that the shipped ones have: its exported files and its
-outputs. Any other name is a network in `veilmesh_ml/weights`: its outputs. Needs torch, and for `tiny` onnx
-and onnxscript. Everything is seeded.
+outputs are written. `tiny-ppsa` and `tiny-expression` take and give what `ppsa` (but for shorter latents) and
+`expression` do: their files. Any other name is a network in `veilmesh_ml/weights`: its outputs. Needs torch,
+and for tiny ones onnx and onnxscript. Everything is seeded.
 """
 
 import hashlib
@@ -46,11 +47,37 @@ class Tiny(nn.Module):  # type: ignore[misc]  # torch's classes have no types he
         return self.grow(places), places.mean((2, 3))
 
 
+class TinyFaces(nn.Module):  # type: ignore[misc]  # torch's classes have no types here
+    """Smooth pictures from latents of 6 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draw = nn.Linear(6, 3 * 8 * 8)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """[batch, 6] -> [batch, 3, 64, 64]."""
+        small = self.draw(latents).reshape(-1, 3, 8, 8)
+        return nn.functional.interpolate(small, scale_factor=8, mode="bilinear").tanh()
+
+
+class TinyExpressions(nn.Module):  # type: ignore[misc]  # torch's classes have no types here
+    """Judges the lightness of four quarters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.AvgPool2d(24)
+        self.describe = nn.Linear(4, 512)
+        self.classify = nn.Linear(512, 7)
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, 1, 48, 48] -> [batch, 7], [batch, 512]."""
+        features = self.describe(self.look(faces).flatten(1)).relu()
+        return self.classify(features), features
+
+
 def tiny() -> Tiny:
     """Return the network, its averages and the weight of its attention as after a training."""
-    torch.manual_seed(1)
     network = Tiny()
-    network.eval()
     with torch.no_grad():
         network.look[3].share.fill_(0.7)
         network.look[1].running_mean.normal_(0, 0.2)
@@ -58,6 +85,23 @@ def tiny() -> Tiny:
     return network
 
 
+# How each tiny network is made, its inputs and its outputs' names.
+TINY: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generator], dict[str, Any]], Any]]] = {
+    "tiny": (
+        tiny,
+        lambda draw: {
+            "faces": draw.uniform(-1, 1, (FACES, 3, 8, 8)),
+            "code": draw.standard_normal((FACES, 5)),
+        },
+        ("grown", "middle"),
+    ),
+    "tiny-ppsa": (TinyFaces, lambda draw: {"latents": draw.standard_normal((FACES, 6))}, ("faces",)),
+    "tiny-expression": (
+        TinyExpressions,
+        lambda draw: {"faces": draw.uniform(-1, 1, (FACES, 1, 48, 48))},
+        ("logits", "features"),
+    ),
+}
 # How each shipped network is made, and what one input of it looks like.
 SHIPPED: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generator], Any]]]] = {
     "expression": (DescribingClassifier, lambda draw: draw.uniform(-1, 1, (FACES, 1, 48, 48))),
@@ -83,20 +127,24 @@ def record(name: str, weights: bytes, network: Any, inputs: Mapping[str, Any]) -
 def main(name: str) -> None:
     """Record one network."""
     draw = np.random.default_rng(7)
-    if name == "tiny":
-        network: Any = tiny()
-        inputs = {"faces": draw.uniform(-1, 1, (FACES, 3, 8, 8)), "code": draw.standard_normal((FACES, 5))}
+    if name in TINY:
+        make_tiny, draw_inputs, outputs = TINY[name]
+        torch.manual_seed(1)
+        network = make_tiny()
+        inputs = draw_inputs(draw)
         ports = tuple(
             Port(key, torch.from_numpy(value.astype(np.float32)[:2])) for key, value in inputs.items()
         )
-        exported = export(network, ports, ("grown", "middle"), "tiny.safetensors", {"model": "tiny"})
-        (HERE / "tiny.safetensors").write_bytes(exported.weights)
-        (HERE / "tiny.onnx").write_bytes(exported.graph)
-        record(name, exported.weights, network, inputs)
+        exported = export(network, ports, outputs, f"{name}.safetensors", {"model": name})
+        (HERE / f"{name}.safetensors").write_bytes(exported.weights)
+        (HERE / f"{name}.onnx").write_bytes(exported.graph)
+        if name == "tiny":
+            record(name, exported.weights, network, inputs)
         return
     make, draw_input = SHIPPED[name]
     weights = read_weights(name)
-    network = make().eval()
+    network = make()
+    network.eval()
     network.load_state_dict({key: tensor.float() for key, tensor in load(weights).items()}, strict=False)
     record(name, weights, network, {"input": draw_input(draw)})
 
