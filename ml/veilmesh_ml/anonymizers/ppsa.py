@@ -26,7 +26,7 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import key_or_fresh
 from veilmesh_ml.surrogate.bank import Donor
 from veilmesh_ml.surrogate.geometry import TEXTURE_PX
-from veilmesh_ml.surrogate.latents import DRAWN_FROM, decode_latents
+from veilmesh_ml.surrogate.latents import DRAWN_FROM, LatentClusters, decode_latents
 from veilmesh_ml.surrogate.points import Points
 from veilmesh_ml.surrogate.replacement import lay_over, read_face
 from veilmesh_ml.weights import read_weights, shipped_bank
@@ -52,7 +52,7 @@ class Ppsa:
             raise ParameterError(f"mode {mode!r} is none of {', '.join(Mode)}") from None
         self._key = key_or_fresh(key)
         self._bank = shipped_bank()
-        self._clusters = decode_latents(read_weights(NAME, "latents"), "the latents of ppsa")
+        self._clusters = shipped_latents()
         self._generator = load_generator(self._clusters.latents.shape[2], threads)
         self._expressions = ExpressionReader(threads)
 
@@ -105,6 +105,15 @@ class Ppsa:
             number: Donor(texture, self._clusters.shapes[cluster])
             for number, texture, (cluster, _) in zip(numbers, textures, chosen, strict=True)
         }
+
+
+def shipped_latents() -> LatentClusters:
+    """Return what the anonymizer chooses from.
+
+    Raises:
+        ModelError: the file is missing or altered.
+    """
+    return decode_latents(read_weights(NAME, "latents"), "the latents of ppsa")
 
 
 def load_generator(latent: int, threads: int | None = None) -> ExportedNetwork:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 from sklearn.cluster import MiniBatchKMeans
 
-from veilmesh_ml.anonymizers.ppsa import load_generator
+from veilmesh_ml.anonymizers.ppsa import load_generator, shipped_latents
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
 from veilmesh_ml.evaluate.blocks import BlockRunner, Progress, worker_pool
@@ -38,7 +38,6 @@ from veilmesh_ml.evaluate.stored_pictures import Difference, Storage, StoredFigu
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.weights import shipped_bank
 
-LATENT: Final = 128
 CLUSTERS: Final = 125
 BATCHES: Final = (1, 8)
 ROUNDS: Final = 30  # of timing, each batch
@@ -67,7 +66,7 @@ class PpsaSettings:
 
 
 class Generate(Protocol):
-    """[n, 128] to [n, 3, 64, 64], -1 to 1."""
+    """[n, latent] to [n, 3, 64, 64], -1 to 1."""
 
     def __call__(self, latents: NDArray[np.float32], /) -> NDArray[np.float32]: ...
 
@@ -152,7 +151,8 @@ def evaluate_ppsa(settings: PpsaSettings, storage: Storage, progress: Progress) 
         ParameterError: no photos of people S to Z, or hardly a face in them.
         ModelError: weights are missing, altered or of another config.
     """
-    generator = load_generator(LATENT)
+    latent = shipped_latents().latents.shape[2]
+    generator = load_generator(latent)
     judge = Judge.load()
     photos = judged_photos(settings.data, settings.photos)
     with worker_pool(settings.workers, measuring.set_up_worker, settings.data, ()) as pool:
@@ -168,7 +168,7 @@ def evaluate_ppsa(settings: PpsaSettings, storage: Storage, progress: Progress) 
     real = found["pictures"][found["found"]]
     if len(real) < FEWEST:
         raise ParameterError(f"{len(real)} faces in {len(photos)} photos are too few to compare with")
-    latents = np.random.default_rng(settings.seed).standard_normal((len(real), LATENT), dtype=np.float32)
+    latents = np.random.default_rng(settings.seed).standard_normal((len(real), latent), dtype=np.float32)
     generated = draw(generator, latents)
     progress("describing", 0, 2)
     described = judge.describe(real)
@@ -183,7 +183,7 @@ def evaluate_ppsa(settings: PpsaSettings, storage: Storage, progress: Progress) 
         realism=judge_realism((real, described), (generated, described_generated)),
         pixels=count_pixels(real, generated),
         stored=measure_storage(generated, storage),
-        generation_ms={batch: generation_ms(generator, batch) for batch in BATCHES},
+        generation_ms={batch: generation_ms(generator, latents[:batch]) for batch in BATCHES},
         clustering_s=clustering_s(generated, clusters),
         clusters=clusters,
         storage=storage.name,
@@ -237,16 +237,17 @@ def count_pixels(real: Pictures, generated: Pictures) -> PixelFigures:
     )
 
 
-def generation_ms(generate: Generate, batch: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def generation_ms(
+    generate: Generate, latents: NDArray[np.float32], clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Return the median time that a face of such a batch takes."""
-    latents = np.random.default_rng(batch).standard_normal((batch, LATENT), dtype=np.float32)
     generate(latents)  # the first call makes room
     times = []
     for _ in range(ROUNDS):
         began = clock()
         generate(latents)
         times.append(clock() - began)
-    return 1000 * float(np.median(times)) / batch
+    return 1000 * float(np.median(times)) / len(latents)
 
 
 def clustering_s(pictures: Pictures, clusters: int) -> float:

@@ -14,7 +14,6 @@ pytest.importorskip("sklearn")
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate.framed_faces import Described, enlarged, judged_photos
 from veilmesh_ml.evaluate.ppsa import (
-    LATENT,
     PpsaResult,
     clustering_s,
     count_pixels,
@@ -122,7 +121,7 @@ class TestMeasures:
         assert pixels.pairs.uaci.value == pytest.approx(60 * 0.53 / 255, abs=0.07)
 
     def test_drawing_is_in_order_and_in_pixels(self) -> None:
-        latents = np.zeros((40, LATENT), dtype=np.float32)
+        latents = np.zeros((40, 6), dtype=np.float32)
         latents[:, 0] = np.linspace(-1.2, 1.2, 40)
 
         def generate(part: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,7 +139,8 @@ class TestMeasures:
         def generate(part: NDArray[np.float32]) -> NDArray[np.float32]:
             return part
 
-        assert generation_ms(generate, 8, lambda: float(next(ticks))) == pytest.approx(1)
+        latents = np.zeros((8, 6), dtype=np.float32)
+        assert generation_ms(generate, latents, lambda: float(next(ticks))) == pytest.approx(1)
 
     def test_sheet_has_rows(self) -> None:
         assert sheet(pictures(1, 100), columns=8).shape == (3 * 64, 8 * 64, 3)
