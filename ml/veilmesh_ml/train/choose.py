@@ -27,6 +27,7 @@ CHOICE: Final = "choice.json"
 JUDGES: Final = {
     "ciagan": "CiaganJudge",
     "ppsa": "PpsaJudge",
+    "stylegan": "StyleganJudge",
     "expression": "ExpressionJudge",
     "autoencoder": "AutoencoderJudge",
 }

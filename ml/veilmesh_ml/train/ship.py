@@ -29,7 +29,7 @@ from veilmesh_ml.train.packed import Packed, read_packed
 
 LARGEST_FILE_BYTES: Final = 12_000_000
 MANIFEST: Final = "weights.toml"
-SHIPPED: Final = ("ciagan", "ppsa", "expression", "autoencoder")
+SHIPPED: Final = ("ciagan", "ppsa", "stylegan", "stylegan_mapping", "expression", "autoencoder")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
