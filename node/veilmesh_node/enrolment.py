@@ -28,6 +28,7 @@ from veilmesh_chaincode.records.enrolment import (
 from veilmesh_chaincode.records.merkle import MerkleTree
 from veilmesh_chaincode.records.policy import Policy
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.registry import ModelStatus
 from veilmesh_chaincode.records.release import AnchorBatch
 
 from veilmesh_node.content import content_id
@@ -203,7 +204,7 @@ class Enrolment:
     ) -> Operation:
         """Do all that needs the photos."""
         faces, policy = self._env.require_faces(), await self._env.ledger.policy()
-        anonymizers = _allowed(request.anonymizer, policy, faces.anonymizers)
+        anonymizers = await self._approved(faces, _allowed(request.anonymizer, policy, faces.anonymizers))
         samples = await _samples_of_one_person(faces, request.photos, policy.terms.threshold_micro)
         fresh = fuse([sample.features for sample in samples])
         old = self._recall(replaced, damaged_is_none=replacing)
@@ -229,6 +230,31 @@ class Enrolment:
             replaced=replaced,
             renewal=Renewal.REPLACED if replacing else Renewal.COMPARED,
         )
+
+    async def _approved(self, faces: Faces, anonymizers: Sequence[str]) -> list[str]:
+        """Leave out generators whose weights the consortium did not approve.
+
+        Raises:
+            Refusal: MODEL_NOT_APPROVED, none is left.
+        """
+        digests = {name: faces.generator_digest(name) for name in anonymizers}
+        approved = [
+            name for name, digest in digests.items() if digest is None or await self._is_approved(digest)
+        ]
+        if not approved:
+            named = ", ".join(f"{name} ({digest})" for name, digest in digests.items())
+            raise Refusal(
+                RefusalCode.MODEL_NOT_APPROVED, f"weights that the consortium did not approve: {named}"
+            )
+        return approved
+
+    async def _is_approved(self, model_digest: str) -> bool:
+        try:
+            return (await self._env.ledger.model(model_digest)).status is ModelStatus.APPROVED
+        except Refusal as refusal:
+            if refusal.code is RefusalCode.NOT_FOUND:
+                return False
+            raise
 
     def _recall(self, replaced: Reference | None, *, damaged_is_none: bool) -> Recalled | None:
         """Return the template that is replaced; a damaged one is a good reason to replace it."""

@@ -72,6 +72,11 @@ class MlFaces:
     def model_digest(self) -> str:
         return self._engine.model_digest
 
+    def generator_digest(self, anonymizer: str) -> str | None:
+        from veilmesh_ml.weights import generator_digest  # noqa: PLC0415 - a node may lack the library
+
+        return generator_digest(anonymizer)
+
     def close(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)
 

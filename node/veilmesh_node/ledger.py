@@ -23,7 +23,7 @@ from veilmesh_chaincode.records.enrolment import (
 from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
-from veilmesh_chaincode.records.registry import Node, NodeId
+from veilmesh_chaincode.records.registry import Model, ModelDigest, Node, NodeId
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 from veilmesh_fabric.causes import Cause, clock_offset_s
 from veilmesh_fabric.commit import CommitStatus, CommitStatusRequest
@@ -69,6 +69,9 @@ class GatewayLedger:
 
     async def node(self, node_id: str) -> Node:
         return await self._evaluate("registry:GetNode", NodeId(node_id=node_id), Node)
+
+    async def model(self, model_digest: str) -> Model:
+        return await self._evaluate("registry:GetModel", ModelDigest(model_digest=model_digest), Model)
 
     async def reference(self, reference_id: str) -> Reference:
         return await self._evaluate("enrolment:Get", ReferenceKey(reference_id=reference_id), Reference)

@@ -26,7 +26,7 @@ from veilmesh_chaincode.records.enrolment import (
 )
 from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy, Terms
-from veilmesh_chaincode.records.registry import Node, RegisterNode
+from veilmesh_chaincode.records.registry import Model, Node, RegisterNode
 from veilmesh_chaincode.records.release import AnchorBatch
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 
@@ -74,6 +74,8 @@ class Ledger(Protocol):
     async def policy(self) -> Policy: ...
 
     async def node(self, node_id: str) -> Node: ...
+
+    async def model(self, model_digest: str) -> Model: ...
 
     async def reference(self, reference_id: str) -> Reference: ...
 
@@ -168,6 +170,10 @@ class Faces(Protocol):
 
     @property
     def anonymizers(self) -> Sequence[str]: ...
+
+    def generator_digest(self, anonymizer: str) -> str | None:
+        """SHA-256 of the weights, hex, that an anonymizer's generator runs with; None where it has none."""
+        ...
 
     async def find_sample(self, photo: bytes) -> FoundFace:
         """Return the one face in a photo that is good enough to enrol a person from.

@@ -86,7 +86,10 @@ class ModelStatus(StrEnum):
 
 
 class Model(ChangingRecord):
-    """A face encoder's weights, named by the SHA-256 of the file; features of two models never mix."""
+    """Weights of a face encoder or of an anonymizer's generator, named by the SHA-256 of the file.
+
+    Features of two encoders never mix.
+    """
 
     model_digest: Sha256Hex
     name: Text

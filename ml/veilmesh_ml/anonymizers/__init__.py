@@ -9,11 +9,12 @@
 | `mask` | one flat colour | nobody |
 | `superpixel` | patches that follow edges, each of one colour | nobody |
 | `permute` | keyed permutation of the pixels around eyes, brows, nose and mouth | its key's owner, exactly |
+| `ciagan` | a face painted into the photo by a GAN that never sees the person's | nobody |
 | `ppsa` | a face drawn from noise by a GAN, chosen by coarse appearance and expression | nobody |
 | `autoencoder` | the face through a narrow code and back: a baseline that is measured, not offered | nobody |
 
-`cluster` and `ppsa` promise that a detector still finds a face. The last two are trained networks; `ppsa` is
-offered where its weights ship.
+`cluster`, `ciagan` and `ppsa` promise that a detector still finds a face. The last three are trained
+networks; `ciagan` and `ppsa` are offered once their weights ship.
 
 "Is it anonymous?" is not answered here: the release gate (`veilmesh_ml.gate`) tries to break every result.
 """
@@ -36,10 +37,12 @@ _CLASS_OF_NAME: Final = {
     "mask": "Mask",
     "superpixel": "Superpixel",
     "permute": "Permute",
+    "ciagan": "Ciagan",
     "ppsa": "Ppsa",
     "autoencoder": "Autoencoder",
 }
-_NOT_OFFERED: Final = {"autoencoder"} if ships("ppsa") else {"autoencoder", "ppsa"}
+_GENERATORS: Final = ("ciagan", "ppsa")  # offered once their weights ship
+_NOT_OFFERED: Final = {"autoencoder", *(name for name in _GENERATORS if not ships(name))}
 ANONYMIZER_NAMES: Final = tuple(name for name in _CLASS_OF_NAME if name not in _NOT_OFFERED)
 
 

@@ -14,7 +14,7 @@ from veilmesh_ml.errors import ModelError
 if TYPE_CHECKING:
     from veilmesh_ml.surrogate.bank import Bank
 
-__all__ = ["read_weights", "shipped_bank", "ships", "weights_entry"]
+__all__ = ["generator_digest", "read_weights", "shipped_bank", "ships", "weights_entry"]
 
 
 @cache
@@ -36,6 +36,14 @@ def ships(name: str) -> bool:
     except ModelError:
         return False
     return True
+
+
+def generator_digest(name: str) -> str | None:
+    """Return the SHA-256 (hex) of an anonymizer's trained network; None where it ships none."""
+    if not ships(name):
+        return None
+    entry = weights_entry(name)
+    return str(entry["sha256"]) if "graph" in entry else None
 
 
 def weights_entry(name: str) -> dict[str, Any]:

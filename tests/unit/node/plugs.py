@@ -10,12 +10,13 @@ persons about 0.8. `b"nobody"` shows no face, `b"ada/3+bob/1"` two.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256, shake_128
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 from cryptography import x509
@@ -34,8 +35,8 @@ from veilmesh_chaincode.records.enrolment import (
 from veilmesh_chaincode.records.pages import Page
 from veilmesh_chaincode.records.policy import Policy, Terms
 from veilmesh_chaincode.records.refusals import Refusal
+from veilmesh_chaincode.records.registry import Model, ModelDigest, NodeId, NodeRole, RegisterNode
 from veilmesh_chaincode.records.registry import Node as NodeRecord
-from veilmesh_chaincode.records.registry import NodeId, NodeRole, RegisterNode
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 from veilmesh_chaincode.stub import Creator
 from veilmesh_node.content import FolderContentStore
@@ -100,6 +101,10 @@ class MemoryFaces:
 
     model_digest = MODEL
     anonymizers: Sequence[str] = ("mask", "blur")
+    generators: Mapping[str, str] = MappingProxyType({})  # digests of weights, by anonymizer
+
+    def generator_digest(self, anonymizer: str) -> str | None:
+        return self.generators.get(anonymizer)
 
     async def find_sample(self, photo: bytes) -> FoundFace:
         features = await self.encode_probe(photo)
@@ -154,6 +159,9 @@ class MemoryPort:
 
     async def node(self, node_id: str) -> NodeRecord:
         return await self._evaluate("registry:GetNode", NodeId(node_id=node_id), NodeRecord)
+
+    async def model(self, model_digest: str) -> Model:
+        return await self._evaluate("registry:GetModel", ModelDigest(model_digest=model_digest), Model)
 
     async def reference(self, reference_id: str) -> Reference:
         return await self._evaluate("enrolment:Get", ReferenceKey(reference_id=reference_id), Reference)

@@ -16,6 +16,7 @@ from veilmesh_chaincode.records.authentication import (
 from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
 from veilmesh_chaincode.records.policy import ExchangeMode
 from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.registry import ApproveModel, Model
 from veilmesh_node.agreement import Disagreement
 from veilmesh_node.catalog import describe
 from veilmesh_node.deciding import SubmittedProbe
@@ -46,7 +47,7 @@ from veilmesh_node.ports import OPEN_AUTHENTICATION
 from veilmesh_node.sealing import SUITE, seal
 from veilmesh_node.verification import Probe, binding_of
 
-from tests.unit.chaincode.consortium import TERMS
+from tests.unit.chaincode.consortium import TERMS, operator
 from tests.unit.node.plugs import (
     MODEL,
     MemoryConsortium,
@@ -83,6 +84,42 @@ async def test_enrolment_leaves_all_in_agreement(org1: MemoryNode) -> None:
     surrogate = await org1.node.inquiry.surrogate(reference.reference_id)
     assert surrogate.cid == reference.surrogate_cid
     assert surrogate.receipt == enrolled.receipt
+
+
+class TestGenerators:
+    """An anonymizer with trained weights is used once the consortium approved their digest."""
+
+    WEIGHTS = "e" * 64
+
+    @pytest.fixture(autouse=True)
+    def _mask_has_a_generator(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(MemoryFaces, "generators", {"mask": self.WEIGHTS})
+
+    async def test_without_approval_another_is_taken(
+        self, org1: MemoryNode, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(MemoryFaces, "anonymizers", ("mask", "cluster"))
+        enrolled = await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+        assert enrolled.reference.anonymizer == "cluster"
+
+    async def test_without_approval_and_another_nobody_is_enrolled(self, org1: MemoryNode) -> None:
+        with pytest.raises(Refusal, match=rf"mask \({self.WEIGHTS}\)") as refused:
+            await org1.node.enrolment.enrol(enrol_request(photo("ada"), anonymizer="mask"))
+        assert refused.value.code is RefusalCode.MODEL_NOT_APPROVED
+        assert await settled(org1)
+
+    async def test_a_vote_under_way_is_no_approval(
+        self, consortium: MemoryConsortium, org1: MemoryNode
+    ) -> None:
+        request = ApproveModel(model_digest=self.WEIGHTS, name="ciagan")
+        await consortium.world.call(operator("Org1MSP"), "registry:ApproveModel", request, Model)
+        with pytest.raises(Refusal, match="did not approve"):
+            await org1.node.enrolment.enrol(enrol_request(photo("ada"), anonymizer="mask"))
+
+    async def test_approved_it_is_used(self, consortium: MemoryConsortium, org1: MemoryNode) -> None:
+        await consortium.world.approve_model(self.WEIGHTS)
+        enrolled = await org1.node.enrolment.enrol(enrol_request(photo("ada")))
+        assert enrolled.reference.anonymizer == "mask"
 
 
 async def test_the_receipt_holds(org1: MemoryNode) -> None:
