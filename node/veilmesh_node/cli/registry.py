@@ -108,7 +108,7 @@ def models(
     ] = "face encoder",
     as_json: JsonOption = False,
 ) -> None:
-    """List the face encoders that the consortium agreed on, or vote for one."""
+    """List the face encoders and generators that the consortium agreed on, or vote for one."""
     from veilmesh_chaincode.records.registry import ApproveModel, Model
 
     from veilmesh_node.cli import ledger, output
