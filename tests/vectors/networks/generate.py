@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
+from veilmesh_ml.networks import ciagan
 from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
 from veilmesh_ml.networks.expression import DescribingClassifier
 from veilmesh_ml.networks.layers import SelfAttention
@@ -102,13 +103,26 @@ TINY: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generator]
         ("logits", "features"),
     ),
 }
-# How each shipped network is made, and what one input of it looks like.
-SHIPPED: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generator], Any]]]] = {
-    "expression": (DescribingClassifier, lambda draw: draw.uniform(-1, 1, (FACES, 1, 48, 48))),
-    "ppsa": (lambda: Generator(PpsaConfig(64)), lambda draw: draw.standard_normal((FACES, 128))),
+# How each shipped network is made, and its inputs.
+SHIPPED: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generator], dict[str, Any]]]]] = {
+    "expression": (
+        DescribingClassifier,
+        lambda draw: {"faces": draw.uniform(-1, 1, (FACES, 1, 48, 48))},
+    ),
+    "ppsa": (
+        lambda: Generator(PpsaConfig(64)),
+        lambda draw: {"latents": draw.standard_normal((FACES, 128))},
+    ),
     "autoencoder": (
         lambda: Autoencoder(AutoencoderConfig()),
-        lambda draw: draw.uniform(-1, 1, (FACES, 3, 64, 64)),
+        lambda draw: {"faces": draw.uniform(-1, 1, (FACES, 3, 64, 64))},
+    ),
+    "ciagan": (  # one canvas, of squares: its pixels are many
+        lambda: ciagan.Generator(ciagan.CiaganConfig()),
+        lambda draw: {
+            "seen": draw.uniform(-1, 1, (1, ciagan.SEEN, 16, 16)).repeat(8, 2).repeat(8, 3),
+            "code": draw.standard_normal((1, ciagan.CODE)),
+        },
     ),
 }
 
@@ -141,12 +155,12 @@ def main(name: str) -> None:
         if name == "tiny":
             record(name, exported.weights, network, inputs)
         return
-    make, draw_input = SHIPPED[name]
+    make, draw_inputs = SHIPPED[name]
     weights = read_weights(name)
     network = make()
     network.eval()
     network.load_state_dict({key: tensor.float() for key, tensor in load(weights).items()}, strict=False)
-    record(name, weights, network, {"input": draw_input(draw)})
+    record(name, weights, network, draw_inputs(draw))
 
 
 if __name__ == "__main__":
