@@ -11,10 +11,11 @@
 | `permute` | keyed permutation of the pixels around eyes, brows, nose and mouth | its key's owner, exactly |
 | `ciagan` | a face painted into the photo by a GAN that never sees the person's | nobody |
 | `ppsa` | a face drawn from noise by a GAN, chosen by coarse appearance and expression | nobody |
+| `stylegan` | a face drawn once by a style-based GAN, chosen as `cluster` chooses | nobody |
 | `autoencoder` | the face through a narrow code and back: a baseline that is measured, not offered | nobody |
 
-`cluster`, `ciagan` and `ppsa` promise that a detector still finds a face. The last three are trained
-networks; `ciagan` and `ppsa` are offered once their weights ship.
+`cluster`, `ciagan`, `ppsa` and `stylegan` promise that a detector still finds a face. The last four are
+trained networks; all but `autoencoder` are offered once their weights ship.
 
 "Is it anonymous?" is not answered here: the release gate (`veilmesh_ml.gate`) tries to break every result.
 """
@@ -39,9 +40,10 @@ _CLASS_OF_NAME: Final = {
     "permute": "Permute",
     "ciagan": "Ciagan",
     "ppsa": "Ppsa",
+    "stylegan": "Stylegan",
     "autoencoder": "Autoencoder",
 }
-_GENERATORS: Final = ("ciagan", "ppsa")  # offered once their weights ship
+_GENERATORS: Final = ("ciagan", "ppsa", "stylegan")  # offered once their weights ship
 _NOT_OFFERED: Final = {"autoencoder", *(name for name in _GENERATORS if not ships(name))}
 ANONYMIZER_NAMES: Final = tuple(name for name in _CLASS_OF_NAME if name not in _NOT_OFFERED)
 

@@ -22,7 +22,7 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import key_or_fresh
 from veilmesh_ml.surrogate.bank import Bank, Donor
-from veilmesh_ml.surrogate.choice import DRAWN_FROM
+from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
 from veilmesh_ml.surrogate.points import Points, with_forehead
 from veilmesh_ml.surrogate.replacement import lay_over, read_face
 from veilmesh_ml.surrogate.shape import aligned
@@ -66,7 +66,7 @@ class Stylegan:
 
         def replace(_number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
             reading = read_face(window, landmarks, self._bank)
-            chosen = self._drawn.choose(reading, setting.suitable, key, draw)
+            chosen = choose(self._drawn, reading, setting.suitable, key, draw)
             donor = donor_of(self._gan, self._drawn, chosen, self._bank)
             return lay_over(window, landmarks, donor, self._bank, setting, key=key)
 

@@ -7,14 +7,13 @@
    another of them.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.keystream import derive, words
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, GROUPS, Reading
-from veilmesh_ml.surrogate.bank import Bank
 
 DRAWN_FROM: Final = 8
 # Years that a face looks: no child's face on an adult, nor the other way round. An average's
@@ -49,20 +48,31 @@ _NEVER: Final = 1e6
 IMPORTANCE: Final = np.array([_WEIGHTS.get(name, 0.0) for name in ATTRIBUTES])
 
 
-def choose(bank: Bank, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
+class Donors(Protocol):
+    """What is known of k donors, those of the bank or others: see `Bank` for the members."""
+
+    @property
+    def attributes(self) -> NDArray[np.float64]: ...
+    @property
+    def likenesses(self) -> NDArray[np.float64]: ...
+    @property
+    def spread(self) -> NDArray[np.float64]: ...
+
+
+def choose(donors: Donors, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
     """Return the index of the donor for a face.
 
     Args:
-        bank: of donors.
+        donors: to choose from.
         face: what was read off it.
         suitable: how many donors suit it; the more, the less like the person the surrogate is, and the
             worse it suits.
         key: 32 bytes, of this face alone.
         draw: 0 for the first; each another donor up to `DRAWN_FROM` - 1.
     """
-    distance = unsuitability(bank.attributes, face.attributes, bank.spread)
+    distance = unsuitability(donors.attributes, face.attributes, donors.spread)
     nearest = np.argsort(distance, kind="stable")[:suitable]
-    alike = bank.likenesses[nearest] @ face.likeness
+    alike = donors.likenesses[nearest] @ face.likeness
     drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
     order = np.argsort(words(derive(key, "donor"), len(drawn_from)), kind="stable")
     return int(drawn_from[order[draw % len(order)]])

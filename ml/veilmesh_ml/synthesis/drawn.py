@@ -1,8 +1,7 @@
 """Faces that were drawn once, kept as their styles with what is known of each, and the one file for them.
 
-The anonymizer chooses among them by appearance and likeness, as among the donors of `cluster`; projecting a
-photo begins with them. `train.drawn` makes the file. There is no picture in it: styles become the same face
-again.
+The anonymizer chooses among them as among the donors of `cluster` (`surrogate.choice`); projecting a photo
+begins with them. `train.drawn` makes the file. There is no picture in it: styles become the same face again.
 """
 
 import io
@@ -16,10 +15,8 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.errors import ModelError
-from veilmesh_ml.keystream import derive, words
 from veilmesh_ml.surrogate.archive import archive
-from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, Reading
-from veilmesh_ml.surrogate.choice import DRAWN_FROM, unsuitability
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS
 from veilmesh_ml.synthesis.style_gan import LATENT, Noise, noise
 
 FORMAT: Final = "veilmesh/drawn/1"
@@ -54,22 +51,6 @@ class DrawnFaces:
 
     def __len__(self) -> int:
         return len(self.styles)
-
-    def choose(self, face: Reading, suitable: int, key: bytes, draw: int = 0) -> int:
-        """Return the index of the face that somebody gets: suitable, but not alike; see `surrogate.choice`.
-
-        Args:
-            face: what was read off the person's.
-            suitable: among how many the least alike are looked for.
-            key: 32 bytes, of this face alone.
-            draw: 0 for the first; each another up to `DRAWN_FROM` - 1.
-        """
-        off = unsuitability(self.attributes, face.attributes, self.spread)
-        nearest = np.argsort(off, kind="stable")[:suitable]
-        alike = self.likenesses[nearest] @ face.likeness
-        drawn_from = nearest[np.argsort(alike, kind="stable")[:DRAWN_FROM]]
-        order = np.argsort(words(derive(key, "drawn"), len(drawn_from)), kind="stable")
-        return int(drawn_from[order[draw % len(order)]])
 
 
 def grain_of(seed: int, number: int) -> Noise:

@@ -501,11 +501,15 @@ def _show_latents(document: dict[str, object]) -> None:
 
 
 def _show_drawn(document: dict[str, object]) -> None:
+    from pathlib import PurePath
+
     from veilmesh_node.cli import output
 
+    name = PurePath(str(document["drawn_faces"])).name
     output.results.print(
-        f"{document['kept']} of {document['drawn']} faces into {document['drawn_faces']}, "
-        f"SHA-256 {document['sha256']}",
+        f"{document['kept']} of {document['drawn']} faces into {document['drawn_faces']}\n"
+        "For the table of stylegan in weights.toml:\n"
+        f'drawn = "{name}"\ndrawn_sha256 = "{document["sha256"]}"',
         markup=False,
     )
 

@@ -14,6 +14,7 @@ from veilmesh_ml import Engine, Face, RgbImage, read_image
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
+from veilmesh_ml.surrogate.choice import choose
 from veilmesh_ml.synthesis import variations
 from veilmesh_ml.synthesis.contact_sheet import contact_sheet
 from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, encode_drawn, grain_of
@@ -206,11 +207,11 @@ class TestDrawnFaces:
         wanted[age] = 31
         face = Reading(wanted, drawn.likenesses[3])
         keys = [bytes([number]) * 32 for number in range(30)]
-        chosen = {people.choose(face, 20, key) for key in keys}
+        chosen = {choose(people, face, 20, key) for key in keys}
         assert 3 not in chosen
         assert max(chosen) < 20
         assert 4 < len(chosen) <= 8
-        assert len({people.choose(face, 20, keys[0], draw) for draw in range(8)}) == 8
+        assert len({choose(people, face, 20, keys[0], draw) for draw in range(8)}) == 8
 
 
 class TestSheet:

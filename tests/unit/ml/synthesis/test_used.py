@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("matplotlib")
 
-from veilmesh_ml import Engine, Face, RgbImage
+from veilmesh_ml import Engine, Face, RgbImage, load_anonymizer
+from veilmesh_ml.anonymizers import ANONYMIZER_NAMES
 from veilmesh_ml.anonymizers.stylegan import Stylegan, donor_of
 from veilmesh_ml.errors import ModelError, ParameterError
 from veilmesh_ml.evaluate import augmentation
@@ -19,7 +20,7 @@ from veilmesh_ml.synthesis import variations
 from veilmesh_ml.synthesis.drawn import DrawnFaces
 from veilmesh_ml.synthesis.projection import Projector
 from veilmesh_ml.synthesis.style_gan import StyleGan
-from veilmesh_ml.weights import shipped_bank
+from veilmesh_ml.weights import shipped_bank, ships
 
 pytestmark = pytest.mark.faces
 
@@ -72,9 +73,16 @@ class TestAnonymizer:
         assert donor.texture[bank.frame.face].std() > 5
         assert np.abs(donor.shape - bank.frame.mean_shape[:68]).mean() < 3
 
+    def test_loads_by_name(self) -> None:
+        assert isinstance(load_anonymizer("stylegan", mode="strict"), Stylegan)
+
     def test_an_unknown_mode(self) -> None:
         with pytest.raises(ParameterError, match="mode 'odd' is none of natural, strict"):
             Stylegan(mode="odd")
+
+
+def test_is_offered_once_it_ships() -> None:
+    assert ("stylegan" in ANONYMIZER_NAMES) == ships("stylegan")
 
 
 def test_without_drawn_faces_there_is_no_anonymizer(shipped: Path) -> None:
