@@ -88,7 +88,6 @@ def vary_photo(folder: Path, photo: Path, count: int, progress: Progress) -> Syn
         ModelError, ImageError: see `draw_faces`; or the photo does not show one face.
     """
     gan, engine = StyleGan(), load_engine()
-    projector = Projector(gan, decode_drawn(read_weights("stylegan", "drawn")), engine)
     content = read_file(photo)
     image = read_image(content)
     faces = engine.detect(image)
@@ -99,6 +98,7 @@ def vary_photo(folder: Path, photo: Path, count: int, progress: Progress) -> Syn
     picture = cut_out(image, onto_picture(faces[0].landmarks, bank.frame.mean_shape), FACE_PX)
     random = np.random.default_rng(np.frombuffer(sha256(content).digest(), dtype=np.uint32))
     grain = noise(random)
+    projector = Projector(gan, decode_drawn(read_weights("stylegan", "drawn")), engine)
     projected = projector.project(picture, features, grain, random)
     nearest = gan.faces(projected.styles[np.newaxis], grain[np.newaxis])[0]
     write_image(folder / "projection.png", nearest)

@@ -12,6 +12,7 @@ pytest.importorskip("cv2")
 
 from veilmesh_ml import Engine, Face, RgbImage, read_image
 from veilmesh_ml.errors import ModelError
+from veilmesh_ml.image import write_image
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
 from veilmesh_ml.surrogate.choice import choose
@@ -257,6 +258,16 @@ class TestCommands:
         said = capsys.readouterr().err
         assert "without weights of the style-based GAN" in said
         assert "veilmesh train stylegan" in said
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.usefixtures("gan")
+    def test_a_photo_of_nobody(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        photo = tmp_path / "photo.png"
+        write_image(photo, np.full((200, 200, 3), 128, np.uint8))
+        with pytest.raises(SystemExit) as leaving:
+            main(["synthesize", "variations", str(photo), "-o", str(tmp_path / "out")])
+        assert leaving.value.code == 1
+        assert f"{photo} shows 0 faces, not one" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
     def test_a_photo_or_a_seed(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
