@@ -46,7 +46,7 @@ from veilmesh_ml.synthesis.frame import FACE_PX, onto_picture
 from veilmesh_ml.synthesis.onlooker import features_of
 from veilmesh_ml.synthesis.projection import Projector
 from veilmesh_ml.synthesis.style_gan import StyleGan, face_random, noise
-from veilmesh_ml.synthesis.variations import Sitter, vary
+from veilmesh_ml.synthesis.variations import SAME_PERSON, Sitter, vary
 from veilmesh_ml.weights import read_weights, shipped_bank
 
 REAL: Final = (1, 2, 3)  # photos of a person in the gallery
@@ -70,6 +70,9 @@ _PLAIN: Final = (
     (True, 0.7, 4, 1.0, 0, 4),
     (True, 1.4, -4, 1.0, 0, -4),
     (True, 1.0, 0, 1.06, 3, 3),
+)
+_METHOD: Final = (
+    f"2/{PER_PHOTO}/{GENERATIONS}/{SAME_PERSON}/{_TRUNCATION}/{_PLAIN}"  # of what blocks depend on
 )
 
 _at_hand: dict[str, Any] = {}  # what a worker measures with
@@ -356,7 +359,7 @@ class _Stages:
             measure,
             items,
             parameters=(),
-            made_by=(digest, *made_by),
+            made_by=(_METHOD, digest, *made_by),
             name=lambda item: item.path if isinstance(item, Photo) else str(item),
             progress=self.progress,
         )["features"]

@@ -29,7 +29,7 @@ from veilmesh_ml.networks.stylegan import Mapping as MappingNetwork
 from veilmesh_ml.synthesis.frame import CROP, FACE_PX
 from veilmesh_ml.train.augmentation import DRAWS, Augmentation
 from veilmesh_ml.train.packed import Packed, decode
-from veilmesh_ml.train.pictures import from_network, sheet, to_network
+from veilmesh_ml.train.pictures import from_network, sheet
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 _SHOWN: Final = 48
@@ -106,7 +106,7 @@ class StyleganRecipe:
         }
 
     def step(self, batch: Batch, done: int) -> Losses:
-        real = self._compute.place(to_network(batch["faces"].cpu().numpy()))
+        real = batch["faces"].permute(0, 3, 1, 2).float() / 127.5 - 1
         augmented_real = self._augmentation(real, batch["draws"][0])
         with self._compute.autocast():
             made = self._made(batch)
