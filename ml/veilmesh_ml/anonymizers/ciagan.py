@@ -25,7 +25,8 @@ from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.inpainting.codes import CODE, CodeTable, decode_codes
-from veilmesh_ml.inpainting.order import SEEN, Order, order, own_outline
+from veilmesh_ml.inpainting.conditions import SEEN
+from veilmesh_ml.inpainting.order import Order, order, own_outline
 from veilmesh_ml.inpainting.seam import lay_in
 from veilmesh_ml.keystream import derive, key_or_fresh, words
 from veilmesh_ml.surrogate.bank import Bank

@@ -1,4 +1,4 @@
-"""What a generator that paints a face into a photo is given, in training as in use.
+"""What a generator that paints a face into a photo is given, in training as in use, and what becomes of it.
 
 | module | its one idea |
 |---|---|
@@ -6,5 +6,10 @@
 | `conditions` | what it sees instead of the face: the mask, the landmarks, a prior picture |
 | `framing` | from the canvas to the frame of the bank of surrogates |
 | `smooth_warp` | thin-plate splines, on numpy and Pillow |
-| `cutting` | from the photo to the canvas and back; needs OpenCV |
+| `codes` | identity codes of nobody |
+| `cutting` | from the photo to the canvas |
+| `order` | all that it is given, for one face of a photo |
+| `seam` | what it painted, laid into the photo |
+
+The last three need OpenCV; training does not need them.
 """

@@ -18,6 +18,7 @@ from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.surrogate.points import OUTLINE, Points
 
+SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1, prior 3
 GROWTH: Final = 1.12  # of the outline, away from its middle
 _DIRECTIONS: Final = 48  # of the mask's outline
 _FINE: Final = 4  # drawn so many times larger, for smooth edges

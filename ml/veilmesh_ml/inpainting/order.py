@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, onto_canvas
-from veilmesh_ml.inpainting.conditions import Conditions, conditions, mask_outline, visible
+from veilmesh_ml.inpainting.conditions import SEEN, Conditions, conditions, mask_outline, visible
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.bank import Bank, Donor
 from veilmesh_ml.surrogate.points import Points, Similarity, with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
 
-SEEN: Final = 8  # channels: photo 3, mask 1, lines 1, prior 3
 _JAW: Final = 1.0  # the outline is the surrogate's, as in training
 
 

@@ -12,15 +12,14 @@ at its bottleneck paints, a critic with the least-squares loss judges, at 128 x 
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-CODE: Final = 128
-SEEN: Final = 8  # channels: photo 3, mask 1, lines 1, prior 3
+from veilmesh_ml.inpainting.codes import CODE
+from veilmesh_ml.inpainting.conditions import SEEN
 
 
 @dataclass(frozen=True, slots=True)

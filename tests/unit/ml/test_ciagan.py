@@ -28,7 +28,8 @@ from veilmesh_ml.errors import ModelError, ParameterError
 from veilmesh_ml.face import Box
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape
 from veilmesh_ml.inpainting.codes import CODE, CODE_LENGTH, CodeTable, decode_codes, encode_codes
-from veilmesh_ml.inpainting.order import SEEN, Order, order
+from veilmesh_ml.inpainting.conditions import SEEN
+from veilmesh_ml.inpainting.order import Order, order
 from veilmesh_ml.inpainting.seam import lay_in
 from veilmesh_ml.surrogate.choice import DRAWN_FROM
 from veilmesh_ml.surrogate.points import OUTLINE, with_forehead

@@ -12,12 +12,13 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from veilmesh_ml.networks.ciagan import CODE, CiaganConfig, Generator
+from veilmesh_ml.inpainting.codes import CODE
+from veilmesh_ml.inpainting.conditions import SEEN
+from veilmesh_ml.networks.ciagan import CiaganConfig, Generator
 from veilmesh_ml.train.export import Port, export
 
 HERE: Final = Path(__file__).parent
 EVERY: Final = 8  # pixels recorded: every eighth, either way
-SEEN: Final = 2, 8, 128, 128
 
 
 def inputs() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -25,7 +26,9 @@ def inputs() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     random = np.random.default_rng(1)
     codes = random.standard_normal((2, CODE))
     lengths = np.linalg.norm(codes, axis=1, keepdims=True)
-    return random.uniform(-1, 1, SEEN).astype(np.float32), (codes / lengths * CODE**0.5).astype(np.float32)
+    return random.uniform(-1, 1, (2, SEEN, 128, 128)).astype(np.float32), (
+        codes / lengths * CODE**0.5
+    ).astype(np.float32)
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
+from veilmesh_ml.inpainting.codes import CODE
+from veilmesh_ml.inpainting.conditions import SEEN
 from veilmesh_ml.networks import ciagan
 from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
 from veilmesh_ml.networks.expression import DescribingClassifier
@@ -120,8 +122,8 @@ SHIPPED: Final[Mapping[str, tuple[Callable[[], Any], Callable[[np.random.Generat
     "ciagan": (  # one canvas, of squares: its pixels are many
         lambda: ciagan.Generator(ciagan.CiaganConfig()),
         lambda draw: {
-            "seen": draw.uniform(-1, 1, (1, ciagan.SEEN, 16, 16)).repeat(8, 2).repeat(8, 3),
-            "code": draw.standard_normal((1, ciagan.CODE)),
+            "seen": draw.uniform(-1, 1, (1, SEEN, 16, 16)).repeat(8, 2).repeat(8, 3),
+            "code": draw.standard_normal((1, CODE)),
         },
     ),
 }

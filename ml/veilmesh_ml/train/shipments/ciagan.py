@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import torch
 
-from veilmesh_ml.inpainting.codes import encode_codes
-from veilmesh_ml.networks.ciagan import CODE, SEEN, CiaganConfig, Generator
+from veilmesh_ml.inpainting.codes import CODE, encode_codes
+from veilmesh_ml.inpainting.conditions import SEEN
+from veilmesh_ml.networks.ciagan import CiaganConfig, Generator
 from veilmesh_ml.train.checkpoints import read_module
 from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
 from veilmesh_ml.train.identities import CODES_EACH, Identities

@@ -13,9 +13,10 @@ pytest.importorskip("torch", reason="trainings are torch's: install veilmesh wit
 import torch
 from numpy.typing import NDArray
 from veilmesh_ml.inpainting.canvas import canvas_shape
+from veilmesh_ml.inpainting.codes import CODE
 from veilmesh_ml.inpainting.conditions import Conditions, visible
 from veilmesh_ml.inpainting.order import network_input
-from veilmesh_ml.networks.ciagan import CODE, CiaganConfig, Critic, Generator
+from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.packed import DONORS, PEERS, Packed, PackedFaces, PackedSurrogates, compress
