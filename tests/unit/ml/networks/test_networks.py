@@ -5,8 +5,8 @@ import pytest
 pytest.importorskip("torch", reason="networks are torch's: install veilmesh with its [gan] extra")
 
 import torch
-from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
 from veilmesh_ml.expressions import EXPRESSIONS, FEATURES
+from veilmesh_ml.networks.autoencoder import Autoencoder, AutoencoderConfig
 from veilmesh_ml.networks.expression import DescribingClassifier, ExpressionClassifier
 from veilmesh_ml.networks.layers import SelfAttention
 from veilmesh_ml.networks.ppsa import Critic, Generator, PpsaConfig, draw_latents
