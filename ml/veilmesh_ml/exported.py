@@ -1,10 +1,11 @@
 """Runs a network that ships with the package on onnxruntime: no torch.
 
 A network is two files, both named with their digests in `weights.toml`: a graph, and the weights it refers
-to. Both are read once, checked, and given to onnxruntime as those very bytes.
+to. Both are read once a process, checked, and given to onnxruntime as those very bytes.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.threads import default_threads
-from veilmesh_ml.weights import read_weights, weights_entry
+from veilmesh_ml.weights import folder, read_weights, weights_entry
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -34,10 +35,7 @@ class ExportedNetwork:
         Raises:
             ModelError: a file is missing or altered, or onnxruntime is missing or does not take the graph.
         """
-        entry = weights_entry(name)
-        self.digest = str(entry["sha256"])
-        weights, graph = read_weights(name), read_weights(name, "graph")
-        self._session = _session(graph, str(entry["file"]), weights, threads or default_threads())
+        self.digest, self._session = _loaded(str(folder()), name, threads or default_threads())
         self._name = name
         self._inputs = [port.name for port in self._session.get_inputs()]
 
@@ -73,6 +71,14 @@ class ExportedNetwork:
 
 def _told(shapes: Sequence[Shape]) -> str:
     return ", ".join(" x ".join(map(str, shape)) for shape in shapes)
+
+
+@lru_cache(maxsize=16)
+def _loaded(_folder: str, name: str, threads: int) -> tuple[str, Any]:
+    """Return the digest and the session of a network in the folder of weights."""
+    entry = weights_entry(name)
+    weights, graph = read_weights(name), read_weights(name, "graph")
+    return str(entry["sha256"]), _session(graph, str(entry["file"]), weights, threads)
 
 
 def _session(graph: bytes, weights_name: str, weights: bytes, threads: int) -> Any:

@@ -9,6 +9,7 @@ Where the release gate refuses a face, other latents are drawn for it, up to `DR
 goes on to `strict`.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -29,7 +30,7 @@ from veilmesh_ml.surrogate.geometry import TEXTURE_PX
 from veilmesh_ml.surrogate.latents import DRAWN_FROM, LatentClusters, decode_latents
 from veilmesh_ml.surrogate.points import Points
 from veilmesh_ml.surrogate.replacement import lay_over, read_face
-from veilmesh_ml.weights import read_weights, shipped_bank
+from veilmesh_ml.weights import folder, read_weights, shipped_bank
 
 NAME: Final = "ppsa"
 SIDE_PX: Final = 64  # of what is generated
@@ -113,6 +114,11 @@ def shipped_latents() -> LatentClusters:
     Raises:
         ModelError: the file is missing or altered.
     """
+    return _latents(str(folder()))
+
+
+@lru_cache(maxsize=4)
+def _latents(_folder: str) -> LatentClusters:
     return decode_latents(read_weights(NAME, "latents"), "the latents of ppsa")
 
 

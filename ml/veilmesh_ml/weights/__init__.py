@@ -7,6 +7,7 @@ import hashlib
 import tomllib
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from veilmesh_ml.errors import ModelError
@@ -27,6 +28,11 @@ def shipped_bank() -> "Bank":
     from veilmesh_ml.surrogate.bank import decode_bank  # noqa: PLC0415 (OpenCV, which networks do not need)
 
     return decode_bank(read_weights("cluster"), "cluster.npz")
+
+
+def folder() -> Traversable:
+    """Return where the files are."""
+    return files(__name__)
 
 
 def ships(name: str) -> bool:
@@ -53,9 +59,9 @@ def weights_entry(name: str) -> dict[str, Any]:
         ModelError: not listed.
     """
     try:
-        listed: dict[str, Any] = tomllib.loads(
-            files(__name__).joinpath("weights.toml").read_text(encoding="utf-8")
-        )[name]
+        listed: dict[str, Any] = tomllib.loads(folder().joinpath("weights.toml").read_text(encoding="utf-8"))[
+            name
+        ]
     except (OSError, KeyError, tomllib.TOMLDecodeError) as err:
         raise ModelError(f"the weights {name!r} are not here: {err}", hint="install veilmesh again") from err
     return listed
@@ -74,7 +80,7 @@ def read_weights(name: str, part: str = "file") -> bytes:
     listed = weights_entry(name)
     try:
         file, expected = listed[part], listed["sha256" if part == "file" else f"{part}_sha256"]
-        content = files(__name__).joinpath(file).read_bytes()
+        content = folder().joinpath(file).read_bytes()
     except (OSError, KeyError) as err:
         raise ModelError(f"the weights {name!r} are not here: {err}", hint="install veilmesh again") from err
     found = hashlib.sha256(content).hexdigest()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 pytest.importorskip("onnxruntime")
 pytest.importorskip("cv2")
 
+from veilmesh_ml import exported
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.exported import ExportedNetwork
 
@@ -127,3 +128,12 @@ class TestBadWeights:
             network.require_shapes([(3, 8, 8), (6,)], [(3, 8, 8), (8,)])
         with pytest.raises(ModelError, match="another config"):
             network.require_shapes([(3, 8, 8), (5,)], [(3, 8, 8)])
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_network_is_loaded_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An anonymizer with a key of its own for every photo must not cost a network each."""
+    first = ExportedNetwork("tiny", threads=1)
+    monkeypatch.setattr(exported, "read_weights", lambda *_: pytest.fail("read again"))
+    inputs, _, _ = recorded("tiny")
+    assert np.array_equal(ExportedNetwork("tiny", threads=1)(*inputs), first(*inputs))
