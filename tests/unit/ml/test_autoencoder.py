@@ -1,15 +1,25 @@
 """Faces go through the network and come back to where they were."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 pytest.importorskip("cv2")
 pytest.importorskip("dlib")
+pytest.importorskip("sklearn")
 
-from veilmesh_ml import Face, RgbImage
+from veilmesh_ml import Face, RgbImage, load_anonymizer
+from veilmesh_ml.anonymizers import ANONYMIZER_NAMES
 from veilmesh_ml.anonymizers.autoencoder import SIDE_PX, Autoencoder
+from veilmesh_ml.errors import ModelError
+from veilmesh_ml.evaluate.anonymizers import METHODS
 from veilmesh_ml.evaluate.measuring import psnr_db
+from veilmesh_ml.evaluate.treatments import BASELINES, CAE
+from veilmesh_ml.weights import ships
+
+from tests.unit.ml.shipped_tiny import ship_tiny
 
 pytestmark = pytest.mark.faces
 
@@ -61,3 +71,15 @@ def test_all_faces_are_given_at_once(astronaut: RgbImage, astronaut_faces: list[
     assert np.abs(left - right).max() <= 4  # places are rounded to 1/32 of a pixel
     assert Autoencoder(network=note).anonymize(both, []).changed == ()
     assert len(given) == 1
+
+
+def test_is_measured_where_its_weights_ship_and_never_offered() -> None:
+    assert (CAE in {treatment.name for treatment in BASELINES}) == ships("autoencoder")
+    assert ("autoencoder" in METHODS) == ships("autoencoder")
+    assert "autoencoder" not in ANONYMIZER_NAMES
+
+
+def test_weights_of_another_config_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship_tiny(tmp_path, monkeypatch, "autoencoder")
+    with pytest.raises(ModelError, match="'autoencoder' are of another config"):
+        load_anonymizer("autoencoder")
