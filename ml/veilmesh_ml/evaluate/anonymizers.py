@@ -55,7 +55,7 @@ METHODS: Mapping[str, Method] = {
         Method("permute", "permute"),
         Method("cluster-natural", "cluster", {"mode": "natural"}),
         Method("cluster-strict", "cluster", {"mode": "strict"}),
-        *(Method(name, name) for name in ("ciagan", "ppsa", "autoencoder") if ships(name)),
+        *(Method(name, name) for name in ("ciagan", "ppsa", "stylegan", "autoencoder") if ships(name)),
     )
 }
 
