@@ -6,11 +6,9 @@ import torch
 
 from veilmesh_ml.networks.autoencoder import SIDE_PX, Autoencoder, AutoencoderConfig
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.export import Port
 from veilmesh_ml.train.ship import Shipment, Trained
-
-_FILE, _GRAPH = "autoencoder.safetensors", "autoencoder.onnx"
-_CARD, _LOG = "autoencoder.md", "autoencoder.jsonl"
+from veilmesh_ml.train.shipments.parts import card_facts, exported, face_facts, shipment_of
 
 
 def shipment(chosen: Trained) -> Shipment:
@@ -20,58 +18,21 @@ def shipment(chosen: Trained) -> Shipment:
         ModelError: the checkpoint or the log is of something else.
         TrainingError: torch writes no graph.
     """
-    begun, data = chosen.begun, chosen.packed.description
     network = read_module(chosen.averages, "autoencoder", Autoencoder(AutoencoderConfig()))
-    about = {
-        "model": "autoencoder",
-        "step": chosen.scored.step,
-        "config": begun["config"],
-        "data_sha256": chosen.packed.digest,
-    }
     port = Port("faces", torch.zeros(2, 3, SIDE_PX, SIDE_PX))
-    exported = export(network, (port,), ("returned",), _FILE, about)
-    text = _CARD_TEXT.format(
-        parameters=begun["parameters"]["autoencoder"],
-        weights_bytes=len(exported.weights),
-        code=begun["config"]["code"],
-        faces=data["faces"],
-        people=data["people"],
-        photos=data["photos"],
-        initials=data["initials"],
-        held_out=data["held_out"],
-        held_out_faces=data["held_out_faces"],
-        photos_sha256=data["photos_sha256"],
-        terms=chosen.terms,
-        step=chosen.scored.step,
-        batch=begun["config"]["batch"],
-        rate=begun["config"]["learning_rate"],
-        seed=begun["config"]["seed"],
-        torch=begun["torch"],
-        device=begun["device"],
-        error=chosen.scored.scores["squared error"],
-        checkpoint=chosen.scored.checkpoint,
+    files = exported("autoencoder", network, (port,), ("returned",), chosen)
+    error = chosen.scored.scores["squared error"]
+    card = _CARD_TEXT.format(
+        **card_facts(chosen, "autoencoder", files),
+        **face_facts(chosen),
+        code=chosen.begun["config"]["code"],
+        error=error,
     )
-    return Shipment(
-        "autoencoder",
-        {"file": _FILE, "graph": _GRAPH},
-        {
-            _FILE: exported.weights,
-            _GRAPH: exported.graph,
-            _CARD: text.encode(),
-            _LOG: chosen.log.encode(),
-        },
-        {
-            "format": WEIGHTS_FORMAT,
-            "built_with": "veilmesh train autoencoder",
-            "data_sha256": chosen.packed.digest,
-            "photos_sha256": str(data["photos_sha256"]),
-            "step": chosen.scored.step,
-            "seed": int(begun["config"]["seed"]),
-            "held_out_squared_error": round(chosen.scored.scores["squared error"], 5),
-            "log": _LOG,
-            "card": _CARD,
-        },
-    )
+    lines: dict[str, str | int | float] = {
+        "photos_sha256": str(chosen.packed.description["photos_sha256"]),
+        "held_out_squared_error": round(error, 5),
+    }
+    return shipment_of("autoencoder", files, card, chosen, lines=lines)
 
 
 _CARD_TEXT: Final = """\

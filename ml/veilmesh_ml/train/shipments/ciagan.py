@@ -1,7 +1,7 @@
 """What `ciagan` ships as: the generator, its graph, codes of nobody, the card, the log."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -9,12 +9,11 @@ from veilmesh_ml.inpainting.codes import CODE, encode_codes
 from veilmesh_ml.inpainting.conditions import SEEN
 from veilmesh_ml.networks.ciagan import CiaganConfig, Generator
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.export import Exported, Port
 from veilmesh_ml.train.identities import CODES_EACH, Identities
 from veilmesh_ml.train.ship import Shipment, Trained
+from veilmesh_ml.train.shipments.parts import card_facts, exported, face_facts, shipment_of
 
-_FILE, _GRAPH, _CODES = "ciagan.safetensors", "ciagan.onnx", "ciagan-codes.npz"
-_CARD, _LOG = "ciagan.md", "ciagan.jsonl"
 _SIDE_PX: Final = 128
 _UPPER_END: Final = " high"  # of a score's interval
 
@@ -26,60 +25,34 @@ def shipment(chosen: Trained) -> Shipment:
         ModelError: the checkpoint or the log is of something else.
         TrainingError: torch writes no graph.
     """
-    begun = chosen.begun
-    packed = chosen.packed
-    faces, surrogates = packed.require_faces()
-    bank = str(packed.description["bank_sha256"])
+    faces, surrogates = chosen.packed.require_faces()
+    data = chosen.packed.description
     network = read_module(chosen.averages, "generator", Generator(CiaganConfig()))
-    about = {
-        "model": "ciagan",
-        "step": chosen.scored.step,
-        "config": begun["config"],
-        "data_sha256": packed.digest,
-    }
     ports = (
         Port("seen", torch.zeros(2, SEEN, _SIDE_PX, _SIDE_PX)),
         Port("code", torch.ones(2, CODE)),
     )
-    exported = export(network, ports, ("painted",), _FILE, about)
+    files = exported("ciagan", network, ports, ("painted",), chosen)
     identities = Identities(faces)
-    codes = identities.table(len(surrogates.shapes), CODES_EACH, bank)
-    contents = {
-        _FILE: exported.weights,
-        _GRAPH: exported.graph,
-        _CODES: encode_codes(codes),
-        _CARD: card(chosen, len(exported.weights), identities.nearest(codes)).encode(),
-        _LOG: chosen.log.encode(),
-    }
-    return Shipment(
+    codes = identities.table(len(surrogates.shapes), CODES_EACH, str(data["bank_sha256"]))
+    return shipment_of(
         "ciagan",
-        {"file": _FILE, "graph": _GRAPH, "codes": _CODES},
-        contents,
-        {
-            "format": WEIGHTS_FORMAT,
-            "built_with": "veilmesh train ciagan",
-            "data_sha256": packed.digest,
-            "photos_sha256": str(packed.description["photos_sha256"]),
-            "bank_sha256": bank,
-            "step": chosen.scored.step,
-            "seed": int(begun["config"]["seed"]),
-            "log": _LOG,
-            "card": _CARD,
-        },
+        files,
+        card(chosen, files, identities.nearest(codes)),
+        chosen,
+        parts={"codes": ("ciagan-codes.npz", encode_codes(codes))},
+        lines={name: str(data[name]) for name in ("photos_sha256", "bank_sha256")},
     )
 
 
-def card(chosen: Trained, weights_bytes: int, nearest: float) -> str:
+def card(chosen: Trained, files: Exported, nearest: float) -> str:
     """Return the model's card, from the log, the data's description and the scores.
 
     Args:
         chosen: the checkpoint.
-        weights_bytes: size of the file.
+        files: weights and graph.
         nearest: cosine of the code that is most like somebody's.
     """
-    begun, data = chosen.begun, chosen.packed.description
-    config: dict[str, Any] = begun["config"]
-    images = chosen.scored.step * int(config["batch"])
     scores = chosen.scored.scores
     measured = [
         f"| {name} | {value:.4f}{_up_to(scores, name)} |"
@@ -87,25 +60,10 @@ def card(chosen: Trained, weights_bytes: int, nearest: float) -> str:
         if not name.endswith(_UPPER_END)
     ]
     return _CARD_TEXT.format(
-        parameters=begun["parameters"]["generator"],
-        weights_bytes=weights_bytes,
-        faces=data["faces"],
-        people=data["people"],
-        photos=data["photos"],
-        initials=data["initials"],
-        held_out=data["held_out"],
-        held_out_faces=data["held_out_faces"],
-        photos_sha256=data["photos_sha256"],
-        terms=chosen.terms,
-        step=chosen.scored.step,
-        images=images,
-        rate=config["learning_rate"],
-        batch=config["batch"],
-        seed=config["seed"],
-        torch=begun["torch"],
-        device=begun["device"],
+        **card_facts(chosen, "generator", files),
+        **face_facts(chosen),
+        images=chosen.scored.step * int(chosen.begun["config"]["batch"]),
         measured="\n".join(measured),
-        checkpoint=chosen.scored.checkpoint,
         nearest=nearest,
     )
 

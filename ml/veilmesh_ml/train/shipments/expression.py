@@ -7,11 +7,10 @@ import torch
 from veilmesh_ml.expressions import EXPRESSIONS, SIDE_PX
 from veilmesh_ml.networks.expression import DescribingClassifier
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.export import Exported, Port
 from veilmesh_ml.train.recipes.expression import split
 from veilmesh_ml.train.ship import Shipment, Trained
-
-_FILE, _GRAPH, _CARD, _LOG = "expression.safetensors", "expression.onnx", "expression.md", "expression.jsonl"
+from veilmesh_ml.train.shipments.parts import card_facts, exported, shipment_of
 
 
 def shipment(chosen: Trained) -> Shipment:
@@ -21,65 +20,29 @@ def shipment(chosen: Trained) -> Shipment:
         ModelError: the checkpoint or the log is of something else.
         TrainingError: torch writes no graph.
     """
-    begun = chosen.begun
     network = read_module(chosen.averages, "classifier", DescribingClassifier())
-    about = {
-        "model": "expression",
-        "step": chosen.scored.step,
-        "config": begun["config"],
-        "data_sha256": chosen.packed.digest,
-    }
     port = Port("faces", torch.zeros(2, 1, SIDE_PX, SIDE_PX))
-    exported = export(network, (port,), ("logits", "features"), _FILE, about)
-    contents = {
-        _FILE: exported.weights,
-        _GRAPH: exported.graph,
-        _CARD: card(chosen, len(exported.weights)).encode(),
-        _LOG: chosen.log.encode(),
-    }
-    return Shipment(
-        "expression",
-        {"file": _FILE, "graph": _GRAPH},
-        contents,
-        {
-            "format": WEIGHTS_FORMAT,
-            "built_with": "veilmesh train expression",
-            "data_sha256": chosen.packed.digest,
-            "step": chosen.scored.step,
-            "seed": int(begun["config"]["seed"]),
-            "held_out_accuracy": round(chosen.scored.scores["accuracy"], 4),
-            "log": _LOG,
-            "card": _CARD,
-        },
-    )
+    files = exported("expression", network, (port,), ("logits", "features"), chosen)
+    lines = {"held_out_accuracy": round(chosen.scored.scores["accuracy"], 4)}
+    return shipment_of("expression", files, card(chosen, files), chosen, lines=lines)
 
 
-def card(chosen: Trained, weights_bytes: int) -> str:
+def card(chosen: Trained, files: Exported) -> str:
     """Return the model's card, from the log, the data and the scores."""
-    begun, config = chosen.begun, chosen.begun["config"]
     expressions = chosen.packed.require_expressions()
     taught, held_out = split(expressions.pictures, expressions.labels)
     counts = [
         f"{(expressions.labels[taught] == label).sum()} {name}" for label, name in enumerate(EXPRESSIONS)
     ]
     return _CARD_TEXT.format(
-        parameters=begun["parameters"]["classifier"],
-        weights_bytes=weights_bytes,
+        **card_facts(chosen, "classifier", files),
         pictures=len(expressions),
         taught=len(taught),
         counts=", ".join(counts),
         held_out=len(held_out),
-        terms=chosen.terms,
-        step=chosen.scored.step,
-        steps=config["steps"],
-        batch=config["batch"],
-        rate=config["learning_rate"],
-        seed=config["seed"],
-        torch=begun["torch"],
-        device=begun["device"],
+        steps=chosen.begun["config"]["steps"],
         accuracy=100 * chosen.scored.scores["accuracy"],
         judged=int(chosen.scored.scores["pictures"]),
-        checkpoint=chosen.scored.checkpoint,
     )
 
 

@@ -9,10 +9,10 @@ import torch
 
 from veilmesh_ml.networks.ppsa import Generator, PpsaConfig
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.export import Exported, Port
 from veilmesh_ml.train.ship import Shipment, Trained
+from veilmesh_ml.train.shipments.parts import card_facts, exported, face_facts, shipment_of
 
-_FILE, _GRAPH, _CARD, _LOG = "ppsa.safetensors", "ppsa.onnx", "ppsa.md", "ppsa.jsonl"
 _SHIPPED: Final = PpsaConfig(size_px=64)
 
 
@@ -23,65 +23,23 @@ def shipment(chosen: Trained) -> Shipment:
         ModelError: the checkpoint or the log is of something else.
         TrainingError: torch writes no graph.
     """
-    begun, data = chosen.begun, chosen.packed.description
     network = read_module(chosen.averages, "generator", Generator(_SHIPPED))
-    about = {
-        "model": "ppsa",
-        "step": chosen.scored.step,
-        "config": begun["config"],
-        "data_sha256": chosen.packed.digest,
-    }
-    exported = export(network, (Port("latents", torch.zeros(2, _SHIPPED.latent)),), ("faces",), _FILE, about)
-    contents = {
-        _FILE: exported.weights,
-        _GRAPH: exported.graph,
-        _CARD: card(chosen, len(exported.weights)).encode(),
-        _LOG: chosen.log.encode(),
-    }
-    return Shipment(
-        "ppsa",
-        {"file": _FILE, "graph": _GRAPH},
-        contents,
-        {
-            "format": WEIGHTS_FORMAT,
-            "built_with": "veilmesh train ppsa",
-            "data_sha256": chosen.packed.digest,
-            "photos_sha256": str(data["photos_sha256"]),
-            "bank_sha256": str(data["bank_sha256"]),
-            "step": chosen.scored.step,
-            "seed": int(begun["config"]["seed"]),
-            "log": _LOG,
-            "card": _CARD,
-        },
-    )
+    files = exported("ppsa", network, (Port("latents", torch.zeros(2, _SHIPPED.latent)),), ("faces",), chosen)
+    data = chosen.packed.description
+    lines = {name: str(data[name]) for name in ("photos_sha256", "bank_sha256")}
+    return shipment_of("ppsa", files, card(chosen, files), chosen, lines=lines)
 
 
-def card(chosen: Trained, weights_bytes: int) -> str:
+def card(chosen: Trained, files: Exported) -> str:
     """Return the model's card, from the log, the data's description and the scores."""
-    begun, data, scores = chosen.begun, chosen.packed.description, chosen.scored.scores
-    config = begun["config"]
+    scores = chosen.scored.scores
     return _CARD_TEXT.format(
-        parameters=begun["parameters"]["generator"],
-        weights_bytes=weights_bytes,
-        faces=data["faces"],
-        people=data["people"],
-        photos=data["photos"],
-        initials=data["initials"],
-        held_out=data["held_out"],
-        held_out_faces=data["held_out_faces"],
-        photos_sha256=data["photos_sha256"],
-        terms=chosen.terms,
-        step=chosen.scored.step,
-        batch=config["batch"],
-        rate=config["learning_rate"],
-        seed=config["seed"],
-        torch=begun["torch"],
-        device=begun["device"],
+        **card_facts(chosen, "generator", files),
+        **face_facts(chosen),
         frechet=scores["frechet"],
         precision=100 * scores["precision"],
         recall=100 * scores["recall"],
         judged=int(scores["faces"]),
-        checkpoint=chosen.scored.checkpoint,
     )
 
 

@@ -4,19 +4,15 @@ What makes styles of latents is `stylegan_mapping`, of the same checkpoint. Draw
 train drawn` draws them with the networks that ship.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from veilmesh_ml.networks.stylegan import StyleganConfig, Synthesis
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import WEIGHTS_FORMAT, Port, export
+from veilmesh_ml.train.export import Exported, Port
 from veilmesh_ml.train.ship import Shipment, Trained
-
-CARD: Final = "stylegan.md"
-LOG: Final = "stylegan.jsonl"
-_FILE, _GRAPH = "stylegan.safetensors", "stylegan.onnx"
+from veilmesh_ml.train.shipments.parts import card_facts, exported, face_facts, shipment_of
 
 
 def shipment(chosen: Trained) -> Shipment:
@@ -32,69 +28,24 @@ def shipment(chosen: Trained) -> Shipment:
         Port("styles", torch.zeros(2, shape.styles, shape.latent)),
         Port("noise", torch.zeros(2, shape.noise)),
     )
-    exported = export(network, ports, ("faces",), _FILE, about("stylegan", chosen))
-    contents = {
-        _FILE: exported.weights,
-        _GRAPH: exported.graph,
-        CARD: card(chosen, len(exported.weights)).encode(),
-        LOG: chosen.log.encode(),
-    }
-    return Shipment("stylegan", {"file": _FILE, "graph": _GRAPH}, contents, lines(chosen))
+    files = exported("stylegan", network, ports, ("faces",), chosen)
+    lines = {"photos_sha256": str(chosen.packed.description["photos_sha256"])}
+    return shipment_of("stylegan", files, card(chosen, files), chosen, lines=lines)
 
 
-def about(model: str, chosen: Trained) -> dict[str, Any]:
-    """Return what the weights' file says of itself."""
-    return {
-        "model": model,
-        "step": chosen.scored.step,
-        "config": chosen.begun["config"],
-        "data_sha256": chosen.packed.digest,
-    }
-
-
-def lines(chosen: Trained) -> dict[str, str | int | float]:
-    """Return further lines of the table in the manifest."""
-    return {
-        "format": WEIGHTS_FORMAT,
-        "built_with": "veilmesh train stylegan",
-        "data_sha256": chosen.packed.digest,
-        "photos_sha256": str(chosen.packed.description["photos_sha256"]),
-        "step": chosen.scored.step,
-        "seed": int(chosen.begun["config"]["seed"]),
-        "log": LOG,
-        "card": CARD,
-    }
-
-
-def card(chosen: Trained, weights_bytes: int) -> str:
+def card(chosen: Trained, files: Exported) -> str:
     """Return the model's card, from the log, the data's description and the scores."""
-    begun, data, scores = chosen.begun, chosen.packed.description, chosen.scored.scores
-    config: Mapping[str, Any] = begun["config"]
+    begun, scores = chosen.begun, chosen.scored.scores
     return _CARD_TEXT.format(
-        parameters=begun["parameters"]["synthesis"],
+        **card_facts(chosen, "synthesis", files),
+        **face_facts(chosen),
         mapping=begun["parameters"]["mapping"],
-        weights_bytes=weights_bytes,
-        faces=data["faces"],
-        people=data["people"],
-        photos=data["photos"],
-        initials=data["initials"],
-        held_out=data["held_out"],
-        held_out_faces=data["held_out_faces"],
-        photos_sha256=data["photos_sha256"],
-        terms=chosen.terms,
-        step=chosen.scored.step,
-        batch=config["batch"],
-        rate=config["learning_rate"],
-        penalty=config["penalty"],
-        seed=config["seed"],
-        torch=begun["torch"],
-        device=begun["device"],
+        penalty=begun["config"]["penalty"],
         frechet=scores["frechet"],
         precision=100 * scores["precision"],
         recall=100 * scores["recall"],
         found=100 * scores["found"],
         judged=int(scores["faces"]),
-        checkpoint=chosen.scored.checkpoint,
     )
 
 

@@ -1,17 +1,14 @@
 """What `stylegan_mapping` ships as: latents to styles, its graph; card and log are `stylegan`'s."""
 
-from typing import Final
-
 import torch
 
 from veilmesh_ml.networks.stylegan import Mapping, StyleganConfig
 from veilmesh_ml.train.checkpoints import read_module
-from veilmesh_ml.train.export import Port, export
+from veilmesh_ml.train.export import Port
 from veilmesh_ml.train.ship import Shipment, Trained
-from veilmesh_ml.train.shipments.stylegan import about, lines
+from veilmesh_ml.train.shipments.parts import exported, manifest_lines
 
-_FILE: Final = "stylegan_mapping.safetensors"
-_GRAPH: Final = "stylegan_mapping.onnx"
+_NAME = "stylegan_mapping"
 
 
 def shipment(chosen: Trained) -> Shipment:
@@ -24,6 +21,9 @@ def shipment(chosen: Trained) -> Shipment:
     shape = StyleganConfig()
     network = read_module(chosen.averages, "mapping", Mapping(shape))
     ports = (Port("latents", torch.ones(2, shape.latent)), Port("truncation", torch.ones(2, 1)))
-    exported = export(network, ports, ("styles",), _FILE, about("stylegan_mapping", chosen))
-    contents = {_FILE: exported.weights, _GRAPH: exported.graph}
-    return Shipment("stylegan_mapping", {"file": _FILE, "graph": _GRAPH}, contents, lines(chosen))
+    files = exported(_NAME, network, ports, ("styles",), chosen)
+    names = {"file": f"{_NAME}.safetensors", "graph": f"{_NAME}.onnx"}
+    contents = {names["file"]: files.weights, names["graph"]: files.graph}
+    lines = manifest_lines("stylegan", chosen)
+    lines["photos_sha256"] = str(chosen.packed.description["photos_sha256"])
+    return Shipment(_NAME, names, contents, lines)
