@@ -11,13 +11,13 @@ def verify(asked: Asked, as_json: JsonOption = False) -> None: ...
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from functools import wraps
 from typing import Any
 
 
 def with_options(shared: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Have a command take the fields of `shared`, all of which have defaults; its first argument holds them.
+    """Have a command take the fields of `shared`; its first argument holds them.
 
     typer reads a command's signature, so that is where they go: behind the command's own arguments, before
     its own options.
@@ -27,7 +27,10 @@ def with_options(shared: type[Any]) -> Callable[[Callable[..., None]], Callable[
         _, *own = inspect.signature(command).parameters.values()
         options = [
             inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type
+                each.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=_default(each),
+                annotation=each.type,
             )
             for each in fields(shared)
         ]
@@ -47,3 +50,9 @@ def with_options(shared: type[Any]) -> Callable[[Callable[..., None]], Callable[
         return taken
 
     return extended
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default

@@ -2,8 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.shared_options import with_options
 
 app = typer.Typer(no_args_is_help=True, help="Build an anonymizer's weights from photos.")
 
@@ -135,106 +135,68 @@ def prepare(
     output.show(document, lambda: _show_packed(document), as_json=as_json)
 
 
-OutOption = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", file_okay=False, help="Folder for checkpoints, grids of samples and the log."
-    ),
-]
 PackedOption = Annotated[
     Path, typer.Option("--data", exists=True, dir_okay=False, help="The file made by `train prepare`.")
 ]
-DeviceOption = Annotated[Device, typer.Option(help="`auto` is the GPU where torch can use one.")]
-MinutesOption = Annotated[
-    float | None, typer.Option(min=0, help="End after so long; the training can be gone on with.")
-]
-EveryOption = Annotated[float, typer.Option(min=0.1, help="Minutes between checkpoints.")]
-ResumeOption = Annotated[bool, typer.Option(help="Go on with the training in that folder.")]
-SetOption = Annotated[
-    list[str],
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="A setting of the model's training; may be given again."
-    ),
-]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What every training is asked with."""
+
+    data: PackedOption
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", file_okay=False, help="Folder for checkpoints, grids of samples and the log."
+        ),
+    ]
+    device: Annotated[Device, typer.Option(help="`auto` is the GPU where torch can use one.")] = Device.AUTO
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="End after so long; the training can be gone on with.")
+    ] = None
+    every_minutes: Annotated[float, typer.Option(min=0.1, help="Minutes between checkpoints.")] = 10.0
+    resume: Annotated[bool, typer.Option(help="Go on with the training in that folder.")] = False
+    settings: Annotated[
+        list[str],
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting of the model's training; may be given again."
+        ),
+    ] = field(default_factory=list)
 
 
 @app.command()
-def siamese(
-    data: PackedOption,
-    out: OutOption,
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Training)
+def siamese(asked: Training, as_json: JsonOption = False) -> None:
     """Train the network that tells people apart, which `ciagan` is guided by."""
-    _train(
-        "siamese",
-        data,
-        _Course(out, device, max_minutes, every_minutes, resume),
-        settings,
-        None,
-        as_json=as_json,
-    )
+    _train("siamese", asked, as_json=as_json)
 
 
 @app.command()
+@with_options(Training)
 def ciagan(
-    data: PackedOption,
-    out: OutOption,
+    asked: Training,
     guide: Annotated[
         Path, typer.Option("--with", exists=True, dir_okay=False, help="A file of `siamese`'s averages/.")
     ],
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
     as_json: JsonOption = False,
 ) -> None:
     """Train the anonymizer that paints a face which is nobody's into a photo."""
-    _train(
-        "ciagan",
-        data,
-        _Course(out, device, max_minutes, every_minutes, resume),
-        settings,
-        guide,
-        as_json=as_json,
-    )
+    _train("ciagan", asked, guide, as_json=as_json)
 
 
 @app.command()
-def ppsa(
-    data: PackedOption,
-    out: OutOption,
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Training)
+def ppsa(asked: Training, as_json: JsonOption = False) -> None:
     """Train the anonymizer that draws small faces from noise: 64 px, or 32 with `--set size_px=32`."""
-    course = _Course(out, device, max_minutes, every_minutes, resume)
-    _train("ppsa", data, course, settings, None, as_json=as_json)
+    _train("ppsa", asked, as_json=as_json)
 
 
 @app.command()
-def stylegan(
-    data: PackedOption,
-    out: OutOption,
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Training)
+def stylegan(asked: Training, as_json: JsonOption = False) -> None:
     """Train the generator behind `synthesize`: faces of 64 px whose styles can be mixed."""
-    course = _Course(out, device, max_minutes, every_minutes, resume)
-    _train("stylegan", data, course, settings, None, as_json=as_json)
+    _train("stylegan", asked, as_json=as_json)
 
 
 @app.command()
@@ -333,35 +295,17 @@ def drawn(
 
 
 @app.command()
-def expression(
-    data: PackedOption,
-    out: OutOption,
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Training)
+def expression(asked: Training, as_json: JsonOption = False) -> None:
     """Train the classifier of seven expressions, on FER2013."""
-    course = _Course(out, device, max_minutes, every_minutes, resume)
-    _train("expression", data, course, settings, None, as_json=as_json)
+    _train("expression", asked, as_json=as_json)
 
 
 @app.command()
-def autoencoder(
-    data: PackedOption,
-    out: OutOption,
-    device: DeviceOption = Device.AUTO,
-    max_minutes: MinutesOption = None,
-    every_minutes: EveryOption = 10.0,
-    resume: ResumeOption = False,
-    settings: SetOption = [],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
+@with_options(Training)
+def autoencoder(asked: Training, as_json: JsonOption = False) -> None:
     """Train the autoencoder, the baseline beside which anonymizers are measured."""
-    course = _Course(out, device, max_minutes, every_minutes, resume)
-    _train("autoencoder", data, course, settings, None, as_json=as_json)
+    _train("autoencoder", asked, as_json=as_json)
 
 
 RunOption = Annotated[
@@ -420,18 +364,7 @@ def choose(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
-    out: Path
-    device: Device
-    max_minutes: float | None
-    every_minutes: float
-    resume: bool
-
-
-def _train(
-    model: str, data: Path, course: _Course, settings: Sequence[str], needed: Path | None, *, as_json: bool
-) -> None:
+def _train(model: str, asked: Training, needed: Path | None = None, *, as_json: bool) -> None:
     from veilmesh_ml.errors import ParameterError
     from veilmesh_ml.train.models import require_torch, train_model
 
@@ -441,28 +374,28 @@ def _train(
     require_torch()
     from veilmesh_ml.train.trainer import Run
 
-    wrong = [setting for setting in settings if "=" not in setting]
+    wrong = [setting for setting in asked.settings if "=" not in setting]
     if wrong:
         raise ParameterError(f"setting {wrong[0]!r} is not NAME=VALUE")
     run = Run(
-        course.out,
-        device=course.device,
-        max_minutes=math.inf if course.max_minutes is None else course.max_minutes,
-        resume=course.resume,
-        every_minutes=course.every_minutes,
+        asked.out,
+        device=asked.device,
+        max_minutes=math.inf if asked.max_minutes is None else asked.max_minutes,
+        resume=asked.resume,
+        every_minutes=asked.every_minutes,
     )
     with losses_progress(model) as on_step:
         outcome = train_model(
             model,
-            data,
+            asked.data,
             run,
-            settings=dict(setting.split("=", 1) for setting in settings),
+            settings=dict(setting.split("=", 1) for setting in asked.settings),
             needed=needed,
             on_step=lambda report: on_step(report.done, report.steps, report.losses),
             on_notice=output.notes.print,
         )
     document = {
-        "folder": str(course.out),
+        "folder": str(asked.out),
         "steps": outcome.done,
         "minutes": round(outcome.minutes, 1),
         "ended_by": outcome.ended,
