@@ -19,7 +19,7 @@ parameters says so.
 from enum import StrEnum
 from typing import Final
 
-from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.replacing import replace_faces
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.face import Face
@@ -79,14 +79,12 @@ class Cluster:
             return lay_over(window, landmarks, donor, self._bank, setting, key=key)
 
         replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        parameters: dict[str, Parameter] = {
-            "mode": str(self.mode),
-            "setting": place,
-            "draw": draw,
-            "bank": self._bank.digest,
-        }
-        if replaced.masked:
-            parameters["masked faces"] = replaced.masked
-        return AnonymizedImage(
-            replaced.image, self.name, parameters, replaced.areas, face_findable=not replaced.masked
+        return replaced.by(
+            self.name,
+            {
+                "mode": str(self.mode),
+                "setting": place,
+                "draw": draw,
+                "bank": self._bank.digest,
+            },
         )

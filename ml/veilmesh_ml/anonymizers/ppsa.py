@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.cluster import MARGIN, SETTINGS, Mode
 from veilmesh_ml.anonymizers.replacing import derive_face_key, replace_faces, window_of
 from veilmesh_ml.errors import ParameterError
@@ -71,16 +71,14 @@ class Ppsa:
             return lay_over(window, landmarks, donors[number], self._bank, setting, key=key)
 
         replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        parameters: dict[str, Parameter] = {
-            "mode": str(self.mode),
-            "setting": place,
-            "draw": draw,
-            "weights": self._generator.digest,
-        }
-        if replaced.masked:
-            parameters["masked faces"] = replaced.masked
-        return AnonymizedImage(
-            replaced.image, self.name, parameters, replaced.areas, face_findable=not replaced.masked
+        return replaced.by(
+            self.name,
+            {
+                "mode": str(self.mode),
+                "setting": place,
+                "draw": draw,
+                "weights": self._generator.digest,
+            },
         )
 
     def _donors(self, image: RgbImage, faces: list[Face], draw: int) -> dict[int, Donor]:

@@ -1,6 +1,6 @@
 """What anonymizers share that lay another face over a face: windows, keys, and the mask where that fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.anonymizers.anonymizer import ChangedArea
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, ChangedArea, Parameter
 from veilmesh_ml.anonymizers.mask import Mask
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.image import RgbImage
@@ -29,6 +29,13 @@ class ReplacedFaces:
     image: RgbImage = field(repr=False)
     areas: tuple[ChangedArea, ...]
     masked: int
+
+    def by(self, method: str, parameters: Mapping[str, Parameter]) -> AnonymizedImage:
+        """Return the result of a method that promises a face to be found in all that it did not mask."""
+        masked: dict[str, Parameter] = {"masked faces": self.masked} if self.masked else {}
+        return AnonymizedImage(
+            self.image, method, {**parameters, **masked}, self.areas, face_findable=not self.masked
+        )
 
 
 def replace_faces(

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, Parameter
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.cluster import MARGIN, SETTINGS, Mode
 from veilmesh_ml.anonymizers.replacing import replace_faces
 from veilmesh_ml.errors import ParameterError
@@ -71,16 +71,14 @@ class Stylegan:
             return lay_over(window, landmarks, donor, self._bank, setting, key=key)
 
         replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        parameters: dict[str, Parameter] = {
-            "mode": str(self.mode),
-            "setting": place,
-            "draw": draw,
-            "weights": self._gan.digest,
-        }
-        if replaced.masked:
-            parameters["masked faces"] = replaced.masked
-        return AnonymizedImage(
-            replaced.image, self.name, parameters, replaced.areas, face_findable=not replaced.masked
+        return replaced.by(
+            self.name,
+            {
+                "mode": str(self.mode),
+                "setting": place,
+                "draw": draw,
+                "weights": self._gan.digest,
+            },
         )
 
 
