@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from veilmesh_ml import Engine, RgbImage
+    from veilmesh_ml import Engine, Face, RgbImage
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,8 @@ def astronaut() -> "RgbImage":
 
     image: RgbImage = data.astronaut()  # type: ignore[no-untyped-call]  # scikit-image has no annotations
     return image
+
+
+@pytest.fixture(scope="session")
+def astronaut_faces(engine: "Engine", astronaut: "RgbImage") -> "list[Face]":
+    return engine.detect(astronaut)

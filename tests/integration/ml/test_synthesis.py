@@ -23,7 +23,7 @@ from veilmesh_ml.synthesis.variations import SAME_PERSON
 from veilmesh_ml.train.drawn import draw
 from veilmesh_ml.weights import shipped_bank
 
-from tests.unit.ml.synthesis.blots import ship_blots, ship_drawn
+from tests.integration.ml.synthesis.blots import ship_blots, ship_drawn
 
 pytestmark = pytest.mark.faces
 

@@ -38,7 +38,7 @@ from veilmesh_ml.synthesis.variations import SAME_PERSON, TRIES, Sitter, vary
 from veilmesh_ml.weights import shipped_bank
 from veilmesh_node.cli.main import main
 
-from tests.unit.ml.synthesis.blots import VECTORS
+from tests.integration.ml.synthesis.blots import VECTORS
 
 pytestmark = pytest.mark.faces
 

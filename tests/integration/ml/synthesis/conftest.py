@@ -17,7 +17,7 @@ from veilmesh_ml.synthesis.onlooker import features_of
 from veilmesh_ml.synthesis.projection import thumbnail
 from veilmesh_ml.synthesis.style_gan import StyleGan, face_random
 
-from tests.unit.ml.synthesis.blots import ship_blots, ship_drawn
+from tests.integration.ml.synthesis.blots import ship_blots, ship_drawn
 
 DRAWN: Final = 64
 
