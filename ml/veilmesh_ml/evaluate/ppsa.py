@@ -25,6 +25,7 @@ from scipy.stats import ttest_ind
 from sklearn.cluster import MiniBatchKMeans
 
 from veilmesh_ml.anonymizers.ppsa import load_generator, shipped_latents
+from veilmesh_ml.contact_sheet import contact_sheet
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
 from veilmesh_ml.evaluate.blocks import BlockRunner, Progress, worker_pool
@@ -261,8 +262,7 @@ def clustering_s(pictures: Pictures, clusters: int) -> float:
 def sheet(pictures: Pictures, columns: int = 12) -> RgbImage:
     """Return pictures side by side; those that do not fill a row are left out."""
     rows = max(1, len(pictures) // columns)
-    grid = pictures[: rows * columns].reshape(rows, -1, *pictures.shape[1:])
-    return np.ascontiguousarray(np.concatenate([np.concatenate(list(row), axis=1) for row in grid]))
+    return contact_sheet(pictures[: rows * columns], columns, gap_px=0)
 
 
 def _crops(pictures: Pictures) -> NDArray[np.uint8]:

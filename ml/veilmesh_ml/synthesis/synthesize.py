@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from veilmesh_ml.comparison import Features
+from veilmesh_ml.contact_sheet import contact_sheet
 from veilmesh_ml.engine import load_engine
 from veilmesh_ml.errors import ImageError
 from veilmesh_ml.image import RgbImage, read_file, read_image, write_image
 from veilmesh_ml.inpainting.cutting import cut_out
-from veilmesh_ml.synthesis.contact_sheet import contact_sheet
 from veilmesh_ml.synthesis.drawn import decode_drawn
 from veilmesh_ml.synthesis.frame import FACE_PX, onto_picture
 from veilmesh_ml.synthesis.onlooker import features_of

@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from veilmesh_ml.contact_sheet import contact_sheet
+
 
 def to_network(pictures: NDArray[np.uint8]) -> Tensor:
     """Colour [n, height, width, 3] or grey [n, height, width], uint8 -> float [n, channel, height, width]."""
@@ -29,9 +31,4 @@ def shrunk(pictures: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
 
 def sheet(pictures: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     """Return pictures, uint8 (n, height, width, 3), side by side in rows; the rest of the last is black."""
-    count, height, width, _ = pictures.shape
-    rows = -(-count // columns)
-    filled = np.zeros((rows * columns, height, width, 3), dtype=np.uint8)
-    filled[:count] = pictures
-    grid = filled.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(grid.reshape(rows * height, columns * width, 3))
+    return contact_sheet(pictures, columns, gap_px=0, ground=0)

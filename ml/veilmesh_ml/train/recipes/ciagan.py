@@ -41,7 +41,8 @@ from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
 from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.packed import Packed, decode
-from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
+from veilmesh_ml.train.pictures import to_network
+from veilmesh_ml.train.recipes.faces_only import face_masks, rows_sheet, shares
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
@@ -195,11 +196,11 @@ class CiaganTraining:
             scene = _Scene.of(parts, self._compute)
             with self._compute.autocast():
                 painted = averages["generator"](scene.seen, parts["code"]).float()
-            photo = self._compute.place(centred(self._pixels[chosen]))
+            photo = self._compute.place(to_network(self._pixels[chosen]))
             if own:
                 rows += [photo, scene.seen[:, :3]]
             rows += [scene.seen[:, 5:], photo * (1 - scene.mask) + painted * scene.mask]
-        return sheet(rows)
+        return rows_sheet(rows)
 
     def _drawn(
         self,
@@ -262,7 +263,7 @@ class CiaganTraining:
         parts = []
         for start in range(0, len(masks), _EMBEDDED_AT_ONCE):
             part = slice(start, start + _EMBEDDED_AT_ONCE)
-            faces = self._compute.place(centred(self._pixels[part]) * shares(masks[part]))
+            faces = self._compute.place(to_network(self._pixels[part]) * shares(masks[part]))
             with torch.no_grad(), self._compute.autocast():
                 parts.append(self._siamese(faces)[0].float().cpu().numpy())
         return np.concatenate(parts)

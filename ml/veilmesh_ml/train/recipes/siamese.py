@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.train.packed import Packed, decode
-from veilmesh_ml.train.recipes.faces_only import centred, face_masks, shares, sheet
+from veilmesh_ml.train.pictures import to_network
+from veilmesh_ml.train.recipes.faces_only import face_masks, rows_sheet, shares
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 
@@ -75,7 +76,7 @@ class SiameseTraining:
         light = np.clip(1 + 0.15 * random.standard_normal((len(chosen), 1, 1, 1)), 0.6, 1.4).astype(
             np.float32
         )
-        faces = centred(_mirrored(self._pixels[chosen], mirrored))
+        faces = to_network(_mirrored(self._pixels[chosen], mirrored))
         masks = shares(_mirrored(self._masks[chosen], mirrored))
         return {
             "faces": (((faces + 1) * torch.from_numpy(light) - 1).clamp(-1, 1)) * masks,
@@ -104,12 +105,12 @@ class SiameseTraining:
         """Rows: faces held out, another photo of each, which of those photos it takes for nearest."""
         people = self._judging[:16]
         chosen = np.concatenate([[photos[0] for photos in people], [photos[1] for photos in people]])
-        faces = centred(self._pixels[chosen]) * shares(self._masks[chosen])
+        faces = to_network(self._pixels[chosen]) * shares(self._masks[chosen])
         embedded = averages["siamese"](self._compute.place(faces))[0].float().cpu()
         probes, gallery = embedded.chunk(2)
         nearest = torch.cdist(probes, gallery).argmin(1)
         first, second = faces.chunk(2)
-        return sheet([first, second, second[nearest]])
+        return rows_sheet([first, second, second[nearest]])
 
 
 def _of_several(people: NDArray[np.int32], among: NDArray[np.intp]) -> list[NDArray[np.intp]]:

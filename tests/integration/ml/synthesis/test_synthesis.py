@@ -11,13 +11,13 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("cv2")
 
 from veilmesh_ml import Engine, Face, RgbImage, read_image
+from veilmesh_ml.contact_sheet import contact_sheet
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.image import write_image
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.attributes import ATTRIBUTES, Reading
 from veilmesh_ml.surrogate.choice import choose
 from veilmesh_ml.synthesis import variations
-from veilmesh_ml.synthesis.contact_sheet import contact_sheet
 from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, encode_drawn, grain_of
 from veilmesh_ml.synthesis.frame import FACE_PX, mean_points, onto_picture
 from veilmesh_ml.synthesis.onlooker import ENLARGED_PX, enlarged, face_in, features_of
