@@ -5,8 +5,6 @@ in common who look like a donor of the bank (`train.identities`), and is further
 training than they are from each other: nobody has it. Needs numpy alone.
 """
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from veilmesh_ml.array_file import encode_arrays, reading_arrays, require_format
 from veilmesh_ml.errors import ModelError
-from veilmesh_ml.surrogate.archive import archive
 
 FORMAT: Final = "veilmesh/codes/1"
 CODE: Final = 128
@@ -50,7 +48,7 @@ class CodeTable:
 
 def encode_codes(table: CodeTable) -> bytes:
     """Return the file's bytes; equal tables give equal bytes."""
-    return archive(
+    return encode_arrays(
         {
             "format": np.array([FORMAT]),
             "codes": table.codes.astype(np.float16),
@@ -65,16 +63,12 @@ def decode_codes(content: bytes, name: str = "codes") -> CodeTable:
     Raises:
         ModelError: not such a file, or damaged.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _table(arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise ModelError(f"{name} is no file of identity codes: {err}", hint="export it again") from err
+    with reading_arrays(content, f"{name} is no file of identity codes", "export it again") as arrays:
+        return _table(arrays)
 
 
 def _table(arrays: Mapping[str, NDArray[Any]]) -> CodeTable:
-    if arrays["format"].item() != FORMAT:
-        raise ValueError(f"format {arrays['format'].item()}, not {FORMAT}")
+    require_format(arrays, FORMAT)
     codes = arrays["codes"].astype(np.float32)
     if codes.ndim != 3 or codes.shape[2] != CODE or 0 in codes.shape:
         raise ValueError(f"codes have shape {codes.shape}, not (donors, each, {CODE})")

@@ -13,8 +13,9 @@ Beside them stands what a surrogate must *not* have in common: its likeness, a l
 encoder makes of the face, less all that tells of gender, age or group.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -50,6 +51,16 @@ SHAPE_SCALE: Final = 0.015  # of landmarks' offsets, pixels of the frame, beside
 _LOOK_PX: Final = 40
 _GRADIENT_PX, _CELLS, _DIRECTIONS = 96, 12, 8  # of the gradient histograms
 _COLOUR_PX: Final = 20
+
+
+def require_attributes(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file whose array `attribute_names` are not `ATTRIBUTES`.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if tuple(arrays["attribute_names"].tolist()) != ATTRIBUTES:
+        raise ValueError("it knows other attributes")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,6 @@ code (no pickles).
 """
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from veilmesh_ml.array_file import encode_arrays, reading_arrays, require_format
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.image import RgbImage
-from veilmesh_ml.surrogate.archive import archive
-from veilmesh_ml.surrogate.attributes import ATTRIBUTES, AttributeModel
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, AttributeModel, require_attributes
 from veilmesh_ml.surrogate.frame import Frame
 from veilmesh_ml.surrogate.geometry import TEXTURE_PX
 from veilmesh_ml.surrogate.shape import ShapeModel
@@ -99,7 +97,7 @@ def encode_bank(bank: Bank) -> bytes:
         "shape_within": bank.shape_model.within.astype(np.float64),
         "shape_between": bank.shape_model.between.astype(np.float64),
     }
-    return archive(arrays)
+    return encode_arrays(arrays)
 
 
 def decode_bank(content: bytes, name: str = "bank") -> Bank:
@@ -108,11 +106,8 @@ def decode_bank(content: bytes, name: str = "bank") -> Bank:
     Raises:
         ModelError: not a bank, of another format, damaged, or with a donor of too few people.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _bank(dict(arrays), hashlib.sha256(content).hexdigest())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, cv2.error) as err:
-        raise ModelError(f"{name} is not a bank of faces: {err}", hint="build it again") from err
+    with reading_arrays(content, f"{name} is not a bank of faces", "build it again") as arrays:
+        return _bank(arrays, hashlib.sha256(content).hexdigest())
 
 
 def read_bank(path: Path) -> Bank:
@@ -129,10 +124,8 @@ def read_bank(path: Path) -> Bank:
 
 
 def _bank(arrays: Mapping[str, NDArray[np.generic]], digest: str) -> Bank:
-    if arrays["format"].item() != FORMAT:
-        raise ValueError(f"format {arrays['format'].item()}, not {FORMAT}")
-    if tuple(arrays["attribute_names"].tolist()) != ATTRIBUTES:
-        raise ValueError("it knows other attributes")
+    require_format(arrays, FORMAT)
+    require_attributes(arrays)
     ends = np.cumsum(arrays["texture_bytes"].astype(np.int64))
     jpegs = np.split(arrays["textures"].astype(np.uint8), ends[:-1])
     people = arrays["people"].astype(np.int64)
@@ -167,7 +160,7 @@ def _jpeg(texture: RgbImage) -> bytes:
 
 
 def _texture(jpeg: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR) if len(jpeg) else None
     if decoded is None or decoded.shape != (TEXTURE_PX, TEXTURE_PX, 3):
         raise ValueError("a texture is damaged")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -11,8 +11,6 @@ appearance, as `attributes` measures it, and never of identity. A face gets
 The landmarks that a cluster's faces get are the mean of at least `MIN_PEOPLE` people who suit the cluster.
 """
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,11 +18,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from veilmesh_ml.errors import ModelError
+from veilmesh_ml.array_file import encode_arrays, reading_arrays, require_format, require_shapes
 from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.keystream import derive, words
-from veilmesh_ml.surrogate.archive import archive
-from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, Reading
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, Reading, require_attributes
 from veilmesh_ml.surrogate.bank import MIN_PEOPLE
 from veilmesh_ml.surrogate.choice import unsuitability
 
@@ -88,7 +85,7 @@ def encode_latents(clusters: LatentClusters) -> bytes:
         "shapes": clusters.shapes.astype(np.float32),
         "people": clusters.people.astype(np.uint16),
     }
-    return archive(arrays)
+    return encode_arrays(arrays)
 
 
 def decode_latents(content: bytes, name: str = "latents") -> LatentClusters:
@@ -97,18 +94,13 @@ def decode_latents(content: bytes, name: str = "latents") -> LatentClusters:
     Raises:
         ModelError: not such a file, damaged, or with a shape of too few people.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _clusters(arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise ModelError(f"{name} is no file of latents: {err}", hint="build it again") from err
+    with reading_arrays(content, f"{name} is no file of latents", "build it again") as arrays:
+        return _clusters(arrays)
 
 
 def _clusters(arrays: Mapping[str, NDArray[Any]]) -> LatentClusters:
-    if arrays["format"].item() != FORMAT:
-        raise ValueError(f"format {arrays['format'].item()}, not {FORMAT}")
-    if tuple(arrays["attribute_names"].tolist()) != ATTRIBUTES:
-        raise ValueError("it knows other attributes")
+    require_format(arrays, FORMAT)
+    require_attributes(arrays)
     found = LatentClusters(
         arrays["centres"].astype(np.float64),
         arrays["spread"].astype(np.float64),
@@ -132,8 +124,6 @@ def _check(clusters: LatentClusters) -> None:
         "shapes": (k, 68, 2),
         "people": (k,),
     }
-    for name, shape in expected.items():
-        if getattr(clusters, name).shape != shape:
-            raise ValueError(f"{name} has shape {getattr(clusters, name).shape}, not {shape}")
+    require_shapes(clusters, expected)
     if not k or m < DRAWN_FROM or clusters.people.min() < MIN_PEOPLE:
         raise ValueError(f"too few clusters, latents or people: {k}, {m}, {clusters.people.min(initial=0)}")

@@ -4,8 +4,6 @@ The anonymizer chooses among them as among the donors of `cluster` (`surrogate.c
 begins with them. `train.drawn` makes the file. There is no picture in it: styles become the same face again.
 """
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,10 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from veilmesh_ml.array_file import encode_arrays, reading_arrays, require_format, require_shapes
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.errors import ModelError
-from veilmesh_ml.surrogate.archive import archive
-from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS
+from veilmesh_ml.surrogate.attributes import ATTRIBUTES, LIKENESS_COMPONENTS, require_attributes
 from veilmesh_ml.synthesis.style_gan import LATENT, Noise, noise
 
 FORMAT: Final = "veilmesh/drawn/1"
@@ -73,7 +70,7 @@ def encode_drawn(drawn: DrawnFaces) -> bytes:
         "likenesses": drawn.likenesses.astype(np.float16),
         "spread": drawn.spread.astype(np.float32),
     }
-    return archive(arrays)
+    return encode_arrays(arrays)
 
 
 def decode_drawn(content: bytes, name: str = "drawn faces") -> DrawnFaces:
@@ -82,18 +79,13 @@ def decode_drawn(content: bytes, name: str = "drawn faces") -> DrawnFaces:
     Raises:
         ModelError: not such a file, or damaged.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _drawn(arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise ModelError(f"{name} is no file of drawn faces: {err}", hint="build it again") from err
+    with reading_arrays(content, f"{name} is no file of drawn faces", "build it again") as arrays:
+        return _drawn(arrays)
 
 
 def _drawn(arrays: Mapping[str, NDArray[Any]]) -> DrawnFaces:
-    if arrays["format"].item() != FORMAT:
-        raise ValueError(f"format {arrays['format'].item()}, not {FORMAT}")
-    if tuple(arrays["attribute_names"].tolist()) != ATTRIBUTES:
-        raise ValueError("it knows other attributes")
+    require_format(arrays, FORMAT)
+    require_attributes(arrays)
     found = DrawnFaces(
         arrays["styles"].astype(np.float32),
         arrays["numbers"].astype(np.int64),
@@ -112,9 +104,7 @@ def _drawn(arrays: Mapping[str, NDArray[Any]]) -> DrawnFaces:
         "likenesses": (len(found), LIKENESS_COMPONENTS),
         "spread": (len(ATTRIBUTES),),
     }
-    for name, shape in expected.items():
-        if getattr(found, name).shape != shape:
-            raise ValueError(f"{name} has shape {getattr(found, name).shape}, not {shape}")
+    require_shapes(found, expected)
     if len(found) < LEAST or len(found.thumbnails) != len(found):
         raise ValueError(f"{len(found)} faces")
     return found

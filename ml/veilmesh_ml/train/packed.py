@@ -14,8 +14,6 @@ The file holds photos of people: keep it as the photos are kept, and delete it w
 import hashlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from veilmesh_ml.array_file import encode_arrays, reading_arrays
 from veilmesh_ml.errors import ModelError
 from veilmesh_ml.expressions import EXPRESSIONS
 from veilmesh_ml.surrogate.shape import ShapeModel
@@ -180,7 +179,9 @@ def encode_packed(packed: Packed) -> bytes:
     if packed.expressions is not None:
         arrays |= _listed("expressions.pictures", packed.expressions.pictures)
         arrays["expressions.labels"] = packed.expressions.labels
-    return _archive(arrays)
+    return encode_arrays(
+        arrays, stored=[name for name in arrays if name.endswith((".pictures", ".textures"))]
+    )
 
 
 def read_packed(path: Path) -> Packed:
@@ -193,14 +194,9 @@ def read_packed(path: Path) -> Packed:
         content = path.read_bytes()
     except OSError as err:
         raise ModelError(f"cannot read {path}: {err.strerror}", hint="check the path") from err
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _packed(dict(arrays), hashlib.sha256(content).hexdigest())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-        raise ModelError(
-            f"{path} is not a packed file of faces, or is damaged: {err}",
-            hint="make it with: veilmesh train prepare",
-        ) from err
+    wrong = f"{path} is not a packed file of faces, or is damaged"
+    with reading_arrays(content, wrong, "make it with: veilmesh train prepare") as arrays:
+        return _packed(arrays, hashlib.sha256(content).hexdigest())
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]], digest: str) -> Packed:
@@ -249,16 +245,3 @@ def _unlisted(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[bytes]:
 
 def _pixels(content: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(content), formats=("WEBP",)).convert("RGB"))
-
-
-def _archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, array in arrays.items():
-            entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the time of making is not in the file
-            packed_already = name.endswith((".pictures", ".textures"))
-            info.compress_type = zipfile.ZIP_STORED if packed_already else zipfile.ZIP_DEFLATED
-            archive.writestr(info, entry.getvalue())
-    return target.getvalue()
