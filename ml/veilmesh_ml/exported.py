@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ModelError
+from veilmesh_ml.onnx_session import onnx_session
 from veilmesh_ml.threads import default_threads
 from veilmesh_ml.weights import folder, read_weights, weights_entry
 
@@ -78,24 +79,7 @@ def _loaded(_folder: str, name: str, threads: int) -> tuple[str, Any]:
     """Return the digest and the session of a network in the folder of weights."""
     entry = weights_entry(name)
     weights, graph = read_weights(name), read_weights(name, "graph")
-    return str(entry["sha256"]), _session(graph, str(entry["file"]), weights, threads)
-
-
-def _session(graph: bytes, weights_name: str, weights: bytes, threads: int) -> Any:
-    try:
-        import onnxruntime  # noqa: PLC0415 (loads on demand)
-    except ImportError as err:
-        raise ModelError(
-            "onnxruntime is not installed", hint="install veilmesh with its [faces] extra"
-        ) from err
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong comes as an error
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Threads that wait must not spin: beside a busy neighbour a call of 7 ms would take 500.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_external_initializers_from_files_in_memory([weights_name], [weights], [len(weights)])
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as err:  # onnxruntime's own errors have no public base
-        raise ModelError(f"onnxruntime does not take the graph of {weights_name}: {str(err)[:300]}") from err
+    session = onnx_session(
+        graph, f"the graph of {entry['file']}", threads=threads, weights={str(entry["file"]): weights}
+    )
+    return str(entry["sha256"]), session

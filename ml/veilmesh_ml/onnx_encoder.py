@@ -7,7 +7,7 @@ digest names. A model that keeps weights in further files is refused: nothing wo
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ from veilmesh_ml.errors import ModelError
 from veilmesh_ml.face import Landmarks
 from veilmesh_ml.five_points import align_by_points, five_points
 from veilmesh_ml.image import RgbImage
-from veilmesh_ml.threads import default_threads
+from veilmesh_ml.onnx_session import onnx_reason, onnx_session
 
 MAX_MODEL_BYTES = 1024**3
 MAX_BATCH = 32  # chips at once; bounds memory
@@ -49,7 +49,7 @@ class OnnxEncoder:
         """
         self.description = description
         self.model_digest = description.model_digest(sha256(model).hexdigest())
-        self._session = _session(model, description.name)
+        self._session = onnx_session(model, f"encoder {description.name}")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
@@ -142,8 +142,9 @@ class OnnxEncoder:
         try:
             return np.asarray(self._session.run(None, {self._input: batch})[0])
         except Exception as err:  # onnxruntime's own errors have no public base
+            named = f"encoder {self.description.name}"
             raise ModelError(
-                f"encoder {self.description.name} does not take chips of shape {batch.shape}: {_reason(err)}"
+                f"{named} does not take chips of shape {batch.shape}: {onnx_reason(err)}"
             ) from err
 
     def _scaled(self, features: Features) -> Features:
@@ -154,27 +155,3 @@ class OnnxEncoder:
                 raise ModelError(f"encoder {self.description.name} gave features of length 0")
             features = features / lengths
         return features * output.threshold_scale
-
-
-def _session(model: bytes, name: str) -> Any:
-    try:
-        import onnxruntime  # noqa: PLC0415 - loads on demand
-    except ImportError as err:
-        raise ModelError(
-            "onnxruntime is not installed", hint="install veilmesh with its [faces] extra"
-        ) from err
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong comes as an error
-    options.intra_op_num_threads = default_threads()
-    # Threads that wait must not spin: beside a busy neighbour that costs a hundred times the time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Where a model says that weights lie in another file, it is looked for in a folder that cannot be.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/dev/null/none")
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as err:  # as above
-        raise ModelError(f"encoder {name} is not a model that onnxruntime runs: {_reason(err)}") from err
-
-
-def _reason(err: Exception) -> str:
-    return str(err).strip().splitlines()[0][:300] if str(err).strip() else type(err).__name__

@@ -1,7 +1,6 @@
-"""The networks on onnxruntime, which is set up here for a machine that has other work too."""
+"""The networks on onnxruntime."""
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from veilmesh_ml.fast import cache
@@ -11,7 +10,7 @@ from veilmesh_ml.fast.resnet import CHIPS, Resnet
 from veilmesh_ml.fast.tiling import LEVEL, SIZES, Tiling, shrinking_onnx
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.model_files import ENCODER, MMOD, locate
-from veilmesh_ml.threads import default_threads
+from veilmesh_ml.onnx_session import onnx_session
 
 
 class OnnxNetworks:
@@ -24,15 +23,14 @@ class OnnxNetworks:
             threads: how many work on one call; by default `default_threads`.
 
         Raises:
-            ModelError: a model file is missing or is not the pinned one.
+            ModelError: a model file is missing or is not the pinned one, or onnxruntime is missing.
         """
-        threads = threads or default_threads()
         path = locate(ENCODER)
         resnet = cache.converted("resnet", ENCODER.sha256, lambda: Resnet.of(read_network(path)).to_onnx())
-        self._encoder = _session(resnet, threads)
+        self._encoder = onnx_session(resnet, "the encoder", threads=threads)
         self.mmod = Mmod.of(read_network(locate(MMOD)))
-        self._detector = _session(self.mmod.to_onnx(), threads, arena=False)
-        self._shrinking = _session(shrinking_onnx(), threads, arena=False)
+        self._detector = onnx_session(self.mmod.to_onnx(), "the detector", threads=threads, keep_memory=False)
+        self._shrinking = onnx_session(shrinking_onnx(), "the pyramid", threads=threads, keep_memory=False)
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         features: NDArray[np.float32] = self._encoder.run(None, {CHIPS: np.ascontiguousarray(chips)})[0]
@@ -57,14 +55,3 @@ class OnnxNetworks:
                 level = self._shrinking.run(None, {LEVEL: level, SIZES: sizes})[0]
             place.cut(tiled)[:] = level
         return tiled
-
-
-def _session(model: bytes, threads: int, *, arena: bool = True) -> onnxruntime.InferenceSession:
-    """`arena`: keep working memory for the next call; with pictures of ever new sizes it would only grow."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
-    # Threads that wait must not spin: beside a busy neighbour a call of 7 ms would take 500.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
