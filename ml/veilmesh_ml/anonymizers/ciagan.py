@@ -3,11 +3,10 @@
 The face is cut out before anything else is done; the generator gets what is around it, landmarks that are
 de-identified, a donor of `cluster`'s bank warped to them, and an identity code of nobody. It never receives a
 pixel of the face. Donor and code are drawn with a key, so that two organisations' pictures of one person get
-different faces. Which donors suit is read off the face, as for `cluster`, whose modes these are.
+different faces. Which donors suit is read off the face, as for `cluster`.
 
-Where the release gate refuses a face, other donors and codes are drawn for it, up to `DRAWN_FROM`, and then
-`natural` goes on to `strict`. A face that cannot be painted (landmarks too odd, too small) gets the solid
-mask.
+Where the release gate refuses a face, other donors and codes are drawn for it, and in the end less of the
+person stays (`modes`). A face that cannot be painted (landmarks too odd, too small) gets the solid mask.
 """
 
 from typing import Final, Protocol
@@ -17,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
-from veilmesh_ml.anonymizers.cluster import SETTINGS, Mode
+from veilmesh_ml.anonymizers.modes import Attempt, Attempts
 from veilmesh_ml.anonymizers.replacing import derive_face_key, replace_faces, window_of
-from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.exported import ExportedNetwork
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
@@ -32,7 +30,7 @@ from veilmesh_ml.keystream import derive, key_or_fresh, words
 from veilmesh_ml.surrogate.bank import Bank
 from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
 from veilmesh_ml.surrogate.points import Points
-from veilmesh_ml.surrogate.replacement import Setting, read_face
+from veilmesh_ml.surrogate.replacement import read_face
 from veilmesh_ml.weights import read_weights, shipped_bank
 
 NAME: Final = "ciagan"
@@ -68,10 +66,7 @@ class Ciagan:
         Raises:
             ModelError: shipped weights are missing, altered, or of another config or bank.
         """
-        try:
-            self.mode = Mode(mode)
-        except ValueError:
-            raise ParameterError(f"mode {mode!r} is none of {', '.join(Mode)}") from None
+        self._attempts = Attempts.of(mode, DRAWN_FROM)
         self._key = key_or_fresh(key)
         self._bank: Bank = shipped_bank()
         self._generator, self._codes = shipped_painter(threads) if painter is None else painter
@@ -79,12 +74,12 @@ class Ciagan:
 
     @property
     def attempts(self) -> int:
-        return DRAWN_FROM * len(SETTINGS[self.mode])
+        return len(self._attempts)
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
-        place, draw = divmod(attempt, DRAWN_FROM)
-        orders = self._orders(image, faces, SETTINGS[self.mode][place], draw)
+        tried = self._attempts[attempt]
+        orders = self._orders(image, faces, tried)
         painted = self._painted(orders)
 
         def replace(number: int, window: RgbImage, _landmarks: Points, key: bytes) -> RgbImage:
@@ -93,19 +88,11 @@ class Ciagan:
             return lay_in(window, painted[number], orders[number][0], derive(key, "noise"))
 
         replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        return replaced.by(
-            self.name,
-            {
-                "mode": str(self.mode),
-                "setting": place,
-                "draw": draw,
-                "weights": self._generator.digest,
-                "bank": self._bank.digest,
-            },
-        )
+        parameters = {**tried.parameters, "weights": self._generator.digest, "bank": self._bank.digest}
+        return replaced.by(self.name, parameters)
 
     def _orders(
-        self, image: RgbImage, faces: list[Face], setting: Setting, draw: int
+        self, image: RgbImage, faces: list[Face], tried: Attempt
     ) -> dict[int, tuple[Order, NDArray[np.float32]]]:
         """What is to be painted over each face, by its number, and the code to paint it by.
 
@@ -124,12 +111,12 @@ class Ciagan:
             key = derive_face_key(image, face, self._key, self.name)
             try:
                 reading = read_face(np.ascontiguousarray(part), landmarks, self._bank)
-                chosen = choose(self._bank, reading, setting.suitable, key, draw)
+                chosen = choose(self._bank, reading, tried.setting.suitable, key, tried.draw)
                 covered = _without(part, others, self._bank)
-                asked = order(covered, landmarks, self._bank.donor(chosen), self._bank, setting.caution)
+                asked = order(covered, landmarks, self._bank.donor(chosen), self._bank, tried.setting.caution)
             except (cv2.error, np.linalg.LinAlgError, ValueError):
                 continue  # fails closed: the caller masks the face
-            orders[number] = asked, self._code(chosen, key, draw)
+            orders[number] = asked, self._code(chosen, key, tried.draw)
         return orders
 
     def _code(self, donor: int, key: bytes, draw: int) -> NDArray[np.float32]:

@@ -2,11 +2,11 @@
 
 Which face is drawn is chosen by coarse appearance and expression, with a key (`surrogate.latents`). What the
 generator draws lies at the landmarks of the mean face, so it is laid over the person's face as a donor of
-`cluster` is: in the person's pose, on de-identified landmarks, in the photo's light and grain. The mode's
-settings are `cluster`'s, whose bank also lends the frame, the attributes and the shape model.
+`cluster` is: in the person's pose, on de-identified landmarks, in the photo's light and grain. The bank of
+`cluster` lends the frame, the attributes and the shape model.
 
-Where the release gate refuses a face, other latents are drawn for it, up to `DRAWN_FROM`, and then `natural`
-goes on to `strict`.
+Where the release gate refuses a face, other latents are drawn for it, and in the end less of the person stays
+(`modes`).
 """
 
 from functools import lru_cache
@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
-from veilmesh_ml.anonymizers.cluster import MARGIN, SETTINGS, Mode
+from veilmesh_ml.anonymizers.modes import Attempts
 from veilmesh_ml.anonymizers.replacing import derive_face_key, replace_faces, window_of
-from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.exported import ExportedNetwork
 from veilmesh_ml.expression_reader import ExpressionReader, expression_chip
 from veilmesh_ml.face import Face
@@ -29,7 +28,7 @@ from veilmesh_ml.surrogate.bank import Donor
 from veilmesh_ml.surrogate.geometry import TEXTURE_PX
 from veilmesh_ml.surrogate.latents import DRAWN_FROM, LatentClusters, decode_latents
 from veilmesh_ml.surrogate.points import Points
-from veilmesh_ml.surrogate.replacement import lay_over, read_face
+from veilmesh_ml.surrogate.replacement import REACH, lay_over, read_face
 from veilmesh_ml.weights import folder, read_weights, shipped_bank
 
 NAME: Final = "ppsa"
@@ -47,10 +46,7 @@ class Ppsa:
         Raises:
             ModelError: shipped weights are missing, altered, or of another config.
         """
-        try:
-            self.mode = Mode(mode)
-        except ValueError:
-            raise ParameterError(f"mode {mode!r} is none of {', '.join(Mode)}") from None
+        self._attempts = Attempts.of(mode, DRAWN_FROM)
         self._key = key_or_fresh(key)
         self._bank = shipped_bank()
         self._clusters = shipped_latents()
@@ -59,27 +55,19 @@ class Ppsa:
 
     @property
     def attempts(self) -> int:
-        return DRAWN_FROM * len(SETTINGS[self.mode])
+        return len(self._attempts)
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
-        place, draw = divmod(attempt, DRAWN_FROM)
-        setting = SETTINGS[self.mode][place]
-        donors = self._donors(image, faces, draw)
+        tried = self._attempts[attempt]
+        donors = self._donors(image, faces, tried.draw)
 
         def replace(number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
-            return lay_over(window, landmarks, donors[number], self._bank, setting, key=key)
+            return lay_over(window, landmarks, donors[number], self._bank, tried.setting, key=key)
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        return replaced.by(
-            self.name,
-            {
-                "mode": str(self.mode),
-                "setting": place,
-                "draw": draw,
-                "weights": self._generator.digest,
-            },
-        )
+        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=REACH)
+        parameters = {**tried.parameters, "weights": self._generator.digest}
+        return replaced.by(self.name, parameters)
 
     def _donors(self, image: RgbImage, faces: list[Face], draw: int) -> dict[int, Donor]:
         """Return a generated face for each that can be replaced, all drawn at once.
@@ -87,7 +75,7 @@ class Ppsa:
         Raises:
             RegionError: a face lies outside the picture.
         """
-        numbers = [number for number, face in enumerate(faces) if window_of(image, face, MARGIN) is not None]
+        numbers = [number for number, face in enumerate(faces) if window_of(image, face, REACH) is not None]
         if not numbers:
             return {}
         chips = [expression_chip(image, faces[number].landmarks) for number in numbers]

@@ -3,11 +3,11 @@
 Faces were drawn once, and of each is known how it looks and where its landmarks lie (`synthesis.drawn`). One
 that suits a face and is not like it is chosen with a key, drawn again from its styles, brought to the bank's
 frame by its landmarks, and laid over the face as a donor of `cluster` is: in the person's pose, on
-de-identified landmarks, in the photo's light and grain. The mode's settings are `cluster`'s, whose bank also
-lends the frame, the attributes and the shape model.
+de-identified landmarks, in the photo's light and grain. The bank of `cluster` lends the frame, the
+attributes and the shape model.
 
-Where the release gate refuses a face, others are chosen for it, up to `DRAWN_FROM`, and then `natural` goes
-on to `strict`.
+Where the release gate refuses a face, others are drawn for it, and in the end less of the person stays
+(`modes`).
 """
 
 from typing import Final
@@ -15,16 +15,15 @@ from typing import Final
 import numpy as np
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
-from veilmesh_ml.anonymizers.cluster import MARGIN, SETTINGS, Mode
+from veilmesh_ml.anonymizers.modes import Attempts
 from veilmesh_ml.anonymizers.replacing import replace_faces
-from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import key_or_fresh
 from veilmesh_ml.surrogate.bank import Bank, Donor
 from veilmesh_ml.surrogate.choice import DRAWN_FROM, choose
 from veilmesh_ml.surrogate.points import Points, with_forehead
-from veilmesh_ml.surrogate.replacement import lay_over, read_face
+from veilmesh_ml.surrogate.replacement import REACH, lay_over, read_face
 from veilmesh_ml.surrogate.shape import aligned
 from veilmesh_ml.synthesis.drawn import DrawnFaces, decode_drawn, grain_of
 from veilmesh_ml.synthesis.frame import FACE_PX
@@ -46,10 +45,7 @@ class Stylegan:
         Raises:
             ModelError: shipped weights are missing or altered.
         """
-        try:
-            self.mode = Mode(mode)
-        except ValueError:
-            raise ParameterError(f"mode {mode!r} is none of {', '.join(Mode)}") from None
+        self._attempts = Attempts.of(mode, DRAWN_FROM)
         self._key = key_or_fresh(key)
         self._bank = shipped_bank()
         self._gan = StyleGan(threads)
@@ -57,29 +53,21 @@ class Stylegan:
 
     @property
     def attempts(self) -> int:
-        return DRAWN_FROM * len(SETTINGS[self.mode])
+        return len(self._attempts)
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
-        place, draw = divmod(attempt, DRAWN_FROM)
-        setting = SETTINGS[self.mode][place]
+        tried = self._attempts[attempt]
 
         def replace(_number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
             reading = read_face(window, landmarks, self._bank)
-            chosen = choose(self._drawn, reading, setting.suitable, key, draw)
+            chosen = choose(self._drawn, reading, tried.setting.suitable, key, tried.draw)
             donor = donor_of(self._gan, self._drawn, chosen, self._bank)
-            return lay_over(window, landmarks, donor, self._bank, setting, key=key)
+            return lay_over(window, landmarks, donor, self._bank, tried.setting, key=key)
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
-        return replaced.by(
-            self.name,
-            {
-                "mode": str(self.mode),
-                "setting": place,
-                "draw": draw,
-                "weights": self._gan.digest,
-            },
-        )
+        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=REACH)
+        parameters = {**tried.parameters, "weights": self._gan.digest}
+        return replaced.by(self.name, parameters)
 
 
 def donor_of(gan: StyleGan, drawn: DrawnFaces, index: int, bank: Bank) -> Donor:

@@ -40,6 +40,9 @@ from veilmesh_ml.surrogate.shape import aligned, deidentified
 DECIDED_AT_PX: Final = 80  # width of the face at which pixels are judged; larger faces are scaled down
 RIM: Final = 0.10  # widths of the face: skin this near to the outline tells what the surrogate meets there
 FADE: Final = 0.05  # widths of the face: how fast the correction at the rim fades inwards
+REACH: Final = (
+    0.35  # of `lay_over` around the points, in widths of the face: so far the warp of a jaw reaches
+)
 MARGIN: Final = 0.06  # widths of the face: what is looked at around it
 RING: Final = 1.45  # of the face: how far the warp of the jaw reaches into its surroundings
 LEAST_SKIN_PX: Final = 50
