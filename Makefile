@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # They wait more than they work, so two files run at once; the folders with the longest files come first.
 SLOW := tests/faults tests/conformance tests/scenario tests/integration
 
-.PHONY: demo test unit lint protos bench lock clean
+.PHONY: demo test unit lint protos bench lock gan clean
 
 demo: $(VENV)/.node  ## the whole story on this machine
 	$(BIN)/veilmesh demo
@@ -40,6 +40,10 @@ lock: $(VENV)/.dev  ## resolve the dependencies anew
 		--no-annotate --no-header --extra faces pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra evaluate --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra gan -c requirements-dev.lock pyproject.toml -o requirements-gan.lock
+
+gan: $(VENV)/.gan  ## torch too, 6 GB: what trainings need, and their tests
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -59,3 +63,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	$(INSTALL) --no-deps -e .
 	touch $@ $(VENV)/.node
+
+$(VENV)/.gan: requirements-gan.lock | $(VENV)/.dev
+	$(INSTALL) --require-hashes -r requirements-gan.lock
+	touch $@
