@@ -1,6 +1,6 @@
 """Names and settings of trainings, and what is said where torch is not installed."""
 
-import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,8 @@ def test_every_name_has_a_recipe() -> None:
         assert "MODEL" in (recipes / f"{name}.py").read_text(encoding="utf-8"), name
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
-def test_without_torch_the_hint_names_the_extra() -> None:
+def test_without_torch_the_hint_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
     with pytest.raises(DeviceError, match="training needs torch") as refused:
         require_torch()
     assert "[gan]" in refused.value.hint

@@ -1,0 +1,109 @@
+"""Two minutes of training by the commands that people type: the losses fall.
+
+The faces are the bank's donors, who are nobody, before grounds of one colour.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="trainings are torch's: install veilmesh with its [gan] extra")
+
+from numpy.typing import NDArray
+from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape
+from veilmesh_ml.inpainting.conditions import filled
+from veilmesh_ml.inpainting.smooth_warp import warp_picture
+from veilmesh_ml.surrogate.points import OUTLINE, with_forehead
+from veilmesh_ml.train.packed import (
+    DONORS,
+    PEERS,
+    Packed,
+    PackedFaces,
+    PackedSurrogates,
+    compress,
+    encode_packed,
+)
+from veilmesh_ml.weights import shipped_bank
+
+PEOPLE, PHOTOS_EACH, OFFERED = 40, 2, 16
+SIAMESE_STEPS = 60
+CIAGAN_MINUTES = 1.6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A packed file of 40 people, the last four held out."""
+    bank, random = shipped_bank(), np.random.default_rng(7)
+    people = np.repeat(np.arange(PEOPLE, dtype=np.int32), PHOTOS_EACH)
+    shapes = canvas_shape(bank.frame.mean_shape)[:68] + random.normal(0, 1.0, (len(people), 68, 2))
+    features = random.normal(0, 0.1, (PEOPLE, 128))[people] + random.normal(0, 0.02, (len(people), 128))
+    faces = PackedFaces(
+        pictures=[
+            compress(_portrait(bank.textures[person], shape, bank.frame.mean_shape, random), 80)
+            for person, shape in zip(people, shapes, strict=True)
+        ],
+        landmarks=shapes.astype(np.float32),
+        people=people,
+        held_out=people >= PEOPLE - 4,
+        labels=np.full((len(people), 3), -1, dtype=np.int16),
+        features=features.astype(np.float32),
+        donors=random.integers(0, OFFERED, (len(people), DONORS)).astype(np.uint16),
+        peers=np.stack([random.permutation(PEOPLE - 4)[:PEERS] * PHOTOS_EACH for _ in people]).astype(
+            np.int32
+        ),
+    )
+    surrogates = PackedSurrogates(
+        [compress(texture, 85) for texture in bank.textures[-OFFERED:]],
+        bank.shapes[-OFFERED:],
+        bank.frame.mean_shape,
+        bank.shape_model,
+    )
+    path = tmp_path_factory.mktemp("smoke") / "faces.npz"
+    path.write_bytes(encode_packed(Packed({}, faces, surrogates)))
+    return path
+
+
+def _portrait(
+    texture: NDArray[np.uint8],
+    shape: NDArray[np.float64],
+    mean_shape: NDArray[np.float64],
+    random: np.random.Generator,
+) -> NDArray[np.uint8]:
+    points = with_forehead(shape)
+    face = warp_picture(texture, points, mean_shape, CANVAS_PX)
+    inside = filled(points[OUTLINE])[..., np.newaxis] / 255
+    ground = random.integers(30, 220, 3)
+    return np.rint(face * inside + ground * (1 - inside)).astype(np.uint8)
+
+
+def _train(data: Path, out: Path, model: str, *arguments: str) -> list[dict[str, float]]:
+    """Train in a process of its own; return the losses that its log tells, in their order."""
+    subprocess.run(
+        [sys.executable, "-m", "veilmesh_ml.train", model, "--data", data, "--out", out, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    events = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert list(out.glob("grids/*.png")), "no grid was drawn"
+    return [event["losses"] for event in events if event["event"] in ("losses", "ended")]
+
+
+def test_two_minutes_of_training(data: Path, tmp_path: Path) -> None:
+    guide = _train(data, tmp_path / "siamese", "siamese", "--set", f"steps={SIAMESE_STEPS}")
+    assert guide[-1]["contrastive"] < 0.2  # 0.32 for embeddings that know nothing
+    averages = tmp_path / "siamese" / "averages" / f"{SIAMESE_STEPS:07d}.safetensors"
+    losses = _train(
+        data,
+        tmp_path / "ciagan",
+        "ciagan",
+        *("--with", str(averages), "--max-minutes", str(CIAGAN_MINUTES), "--set", "batch=4"),
+    )
+    assert losses[-1]["pixels"] < 0.8 * losses[0]["pixels"]
+    assert losses[-1]["maps"] < losses[0]["maps"]
