@@ -4,7 +4,7 @@ Each test arms a node to kill itself at one point, has it work until then, start
 operation done or undone, is nothing doubled or left over, do vault, content store and ledger agree?
 
 The points are those right after each record, and those where the ledger knows already what the journal does
-not. `tests/unit/node/test_journal.py` goes through all there are.
+not. `test_every_step.py` goes through all there are.
 """
 
 import asyncio
