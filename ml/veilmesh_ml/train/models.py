@@ -74,9 +74,9 @@ def train_model(
     )
 
 
-def require_torch() -> None:
-    """Raise DeviceError where torch or safetensors is not installed."""
-    for package in ("torch", "safetensors"):
+def require_torch(*further: str) -> None:
+    """Raise DeviceError where torch, safetensors or a further package is not installed."""
+    for package in ("torch", "safetensors", *further):
         if importlib.util.find_spec(package) is None:
             raise DeviceError(
                 f"training needs {package}, which is not installed",

@@ -1,31 +1,26 @@
 """What a trained model ships as: its files, its table in the manifest `weights.toml`, and its card.
 
-    python -m veilmesh_ml.train.ship ciagan --run run --data faces.npz --out weights --terms "..."
-
 A shipment is put together by the model's module in `shipments`, from the checkpoint that was chosen
 (`veilmesh train choose`), the run's log and the packed file; `write` puts it into a folder, which may be the
 package's own `weights/`.
 
-This is no command of `veilmesh`: it needs onnx, whose protobuf is newer than Fabric's messages allow. It runs
-where torch, numpy, Pillow, safetensors, onnx and onnxscript are installed.
+Needs torch, safetensors, onnx and onnxscript.
 """
 
-import argparse
 import hashlib
 import importlib
 import json
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from veilmesh_ml.errors import MlError, ModelError, TrainingError, UnknownNameError
+from veilmesh_ml.errors import ModelError, TrainingError, UnknownNameError
 from veilmesh_ml.image import write_atomically
 from veilmesh_ml.train.choose import Scored, file_digest, read_choice
-from veilmesh_ml.train.packed import Packed, read_packed
+from veilmesh_ml.train.packed import Packed
 
 LARGEST_FILE_BYTES: Final = 12_000_000
 MANIFEST: Final = "weights.toml"
@@ -169,28 +164,3 @@ def with_table(manifest: str, name: str, table: str) -> str:
     except tomllib.TOMLDecodeError as err:
         raise ModelError(f"the manifest is no TOML: {err}", hint="name a folder of weights") from err
     return replaced
-
-
-def main() -> int:
-    """Return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m veilmesh_ml.train.ship", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("model", choices=SHIPPED)
-    parser.add_argument("--run", type=Path, required=True, help="the training's folder")
-    parser.add_argument("--data", type=Path, required=True, help="the packed file it was trained on")
-    parser.add_argument("--out", type=Path, required=True, help="folder of weights; its manifest is kept")
-    parser.add_argument("--terms", required=True, help="of the photos' use, a sentence: for the card")
-    asked = parser.parse_args()
-    try:
-        shipment = put_together(asked.model, trained(asked.run, read_packed(asked.data), asked.terms))
-        write(shipment, asked.out)
-    except MlError as err:
-        print(f"error: {err}" + (f"\nhint: {err.hint}" if err.hint else ""), file=sys.stderr)  # noqa: T201
-        return 1
-    print(shipment.table(), end="")  # noqa: T201
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

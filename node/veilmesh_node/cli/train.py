@@ -364,6 +364,40 @@ def choose(
     )
 
 
+@app.command()
+def ship(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="ciagan, ppsa, stylegan, stylegan_mapping, expression, ...")
+    ],
+    run: RunOption,
+    data: PackedOption,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", file_okay=False, help="A folder of weights; its manifest is kept.")
+    ],
+    terms: Annotated[
+        str, typer.Option(help="Under which terms the photos may be used, in a sentence: for the card.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Export the chosen checkpoint: weights, graph, card, log, and its table in the manifest."""
+    from veilmesh_ml.train.models import require_torch
+    from veilmesh_ml.train.packed import read_packed
+
+    from veilmesh_node.cli import output
+
+    require_torch("onnx", "onnxscript")
+    from veilmesh_ml.train.ship import put_together, trained, write
+
+    shipment = put_together(model, trained(run, read_packed(data), terms))
+    write(shipment, out)
+    document = {
+        "folder": str(out),
+        "files": {name: len(content) for name, content in shipment.contents.items()},
+        "table": shipment.table(),
+    }
+    output.show(document, lambda: output.results.print(shipment.table(), markup=False), as_json=as_json)
+
+
 def _train(model: str, asked: Training, needed: Path | None = None, *, as_json: bool) -> None:
     from veilmesh_ml.errors import ParameterError
     from veilmesh_ml.train.models import require_torch, train_model
