@@ -174,9 +174,9 @@ def export(
     from veilmesh_node.cli.client_home import ClientHome
 
     count = auditing.export(ClientHome.load(home), folder)
-    output.show(
+    output.tell(
         {"blocks": count, "folder": str(folder)},
-        lambda: output.results.print(f"{count} blocks in {folder}"),
+        f"{count} blocks in {folder}",
         as_json=as_json,
     )
 

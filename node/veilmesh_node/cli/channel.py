@@ -180,11 +180,9 @@ def submit(
 
     changed = _with_current(home, bring)
     found = {"sequence": changed.config.sequence, "block": changed.block_number}
-    output.show(
+    output.tell(
         found,
-        lambda: output.results.print(
-            f"configuration {changed.config.sequence} is in force since block {changed.block_number}"
-        ),
+        f"configuration {changed.config.sequence} is in force since block {changed.block_number}",
         as_json=as_json,
     )
 

@@ -70,9 +70,9 @@ def down(folder: DirOption = DEFAULT_DIR, as_json: JsonOption = False) -> None:
     from veilmesh_node.cli import output
 
     stopped = running.down(folder)
-    output.show(
+    output.tell(
         {"stopped": stopped},
-        lambda: output.results.print("stopped" if stopped else "it was not running"),
+        "stopped" if stopped else "it was not running",
         as_json=as_json,
     )
 

@@ -51,11 +51,9 @@ def init(
         api=api,
         passphrase=_passphrase(passphrase_file, new=True),
     )
-    output.show(
+    output.tell(
         {"home": str(home), **config.model_dump(mode="json")},
-        lambda: output.results.print(
-            f"{home} is ready; start it with: veilmesh node start --home {home}", markup=False
-        ),
+        f"{home} is ready; start it with: veilmesh node start --home {home}",
         as_json=as_json,
     )
 

@@ -32,6 +32,11 @@ def show(document: Any, human: Callable[[], None], *, as_json: bool) -> None:
         human()
 
 
+def tell(document: Any, sentence: str, *, as_json: bool) -> None:
+    """Print `document` as JSON, or a sentence of it for people."""
+    show(document, lambda: results.print(sentence, markup=False), as_json=as_json)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows for people; in a pipe nothing is wrapped or cut."""
     drawn = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)

@@ -99,11 +99,9 @@ def _read_terms(file: Path) -> "Terms":
 def _show_proposal(proposal: "PolicyProposal", *, as_json: bool) -> None:
     from veilmesh_node.cli import output
 
-    output.show(
+    output.tell(
         proposal.model_dump(mode="json"),
-        lambda: output.results.print(
-            f"proposal {proposal.proposal_id} is {proposal.status}; "
-            f"for: {', '.join(proposal.approvals)}; against: {', '.join(proposal.rejections) or 'nobody'}"
-        ),
+        f"proposal {proposal.proposal_id} is {proposal.status}; "
+        f"for: {', '.join(proposal.approvals)}; against: {', '.join(proposal.rejections) or 'nobody'}",
         as_json=as_json,
     )

@@ -27,9 +27,9 @@ def found(
 
     request = FoundConsortium(members=sorted(member), auditors=sorted(auditor or []))
     consortium = ledger.submit(home, "registry:FoundConsortium", request, Consortium)
-    output.show(
+    output.tell(
         consortium.model_dump(mode="json"),
-        lambda: output.results.print(f"founded with {', '.join(consortium.members)}"),
+        f"founded with {', '.join(consortium.members)}",
         as_json=as_json,
     )
 
@@ -137,9 +137,9 @@ def _vote(function: str, msp_id: str, home: Path, *, as_json: bool) -> None:
     proposal = ledger.submit(home, function, ChangeMembership(msp_id=msp_id), MembershipProposal)
     what = f"{'admitting' if proposal.admit else 'expelling'} {msp_id}"
     state = "carried" if proposal.carried else "open"
-    output.show(
+    output.tell(
         proposal.model_dump(mode="json"),
-        lambda: output.results.print(f"{what} is {state}: {', '.join(proposal.approvals)} voted for it"),
+        f"{what} is {state}: {', '.join(proposal.approvals)} voted for it",
         as_json=as_json,
     )
 
@@ -150,10 +150,8 @@ def _change(function: str, node_id: str, home: Path, *, as_json: bool) -> None:
     from veilmesh_node.cli import ledger, output
 
     node = ledger.submit(home, function, NodeId(node_id=node_id), Node)
-    output.show(
+    output.tell(
         node.model_dump(mode="json"),
-        lambda: output.results.print(
-            f"{node.node_id} is {node.status}; approved by {', '.join(node.approvals) or 'nobody'}"
-        ),
+        f"{node.node_id} is {node.status}; approved by {', '.join(node.approvals) or 'nobody'}",
         as_json=as_json,
     )

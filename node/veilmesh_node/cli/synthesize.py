@@ -89,11 +89,8 @@ def _tell(made: "Synthesized", *, as_json: bool) -> None:
         "pictures": [str(path) for path in made.pictures],
         "sheet": None if made.sheet is None else str(made.sheet),
     }
-    output.show(
+    output.tell(
         document,
-        lambda: output.results.print(
-            f"{len(made.pictures)} pictures, all on {made.sheet}" if made.sheet else "no picture",
-            markup=False,
-        ),
+        f"{len(made.pictures)} pictures, all on {made.sheet}" if made.sheet else "no picture",
         as_json=as_json,
     )

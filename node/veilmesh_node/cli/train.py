@@ -80,7 +80,10 @@ def bank(
         "faces": len(faces),
         "people": int(faces.people.max()) + 1,
     }
-    output.show(document, lambda: _show(document), as_json=as_json)
+    sentence = (
+        f"{written.donors} donors from {document['people']} people into {out}, SHA-256 {written.digest}"
+    )
+    output.tell(document, sentence, as_json=as_json)
 
 
 @app.command()
@@ -132,7 +135,11 @@ def prepare(
         "bytes": len(content),
         **packed.description,
     }
-    output.show(document, lambda: _show_packed(document), as_json=as_json)
+    described = packed.description
+    what = [f"{described['faces']} faces of {described['people']} people"] if packed.faces else []
+    what += [f"{len(packed.expressions.labels)} expressions"] if packed.expressions else []
+    sentence = f"{' and '.join(what)} into {out}, SHA-256 {document['sha256']}"
+    output.tell(document, sentence, as_json=as_json)
 
 
 PackedOption = Annotated[
@@ -241,7 +248,12 @@ def latents(
         "clustering_s": round(built.clustering_s, 2),
         "generator_sha256": generator.digest,
     }
-    output.show(document, lambda: _show_latents(document), as_json=as_json)
+    sentence = (
+        f"{count} faces drawn, {plan.clusters} clusters, {plan.kept} faces kept of each in {out}\n"
+        f"For the table of ppsa in weights.toml:\n"
+        f'latents = "{out.name}"\nlatents_sha256 = "{document["sha256"]}"'
+    )
+    output.tell(document, sentence, as_json=as_json)
 
 
 @app.command()
@@ -291,7 +303,12 @@ def drawn(
         "like_somebody": made.like_somebody,
         "generator_sha256": gan.digest,
     }
-    output.show(document, lambda: _show_drawn(document), as_json=as_json)
+    sentence = (
+        f"{len(made.faces)} of {count} faces into {out}\n"
+        f"For the table of stylegan in weights.toml:\n"
+        f'drawn = "{out.name}"\ndrawn_sha256 = "{document["sha256"]}"'
+    )
+    output.tell(document, sentence, as_json=as_json)
 
 
 @app.command()
@@ -395,7 +412,7 @@ def ship(
         "files": {name: len(content) for name, content in shipment.contents.items()},
         "table": shipment.table(),
     }
-    output.show(document, lambda: output.results.print(shipment.table(), markup=False), as_json=as_json)
+    output.tell(document, shipment.table(), as_json=as_json)
 
 
 def _train(model: str, asked: Training, needed: Path | None = None, *, as_json: bool) -> None:
@@ -435,67 +452,12 @@ def _train(model: str, asked: Training, needed: Path | None = None, *, as_json: 
         "ended_by": outcome.ended,
         "losses": dict(outcome.losses),
     }
-    output.show(document, lambda: _show_trained(document), as_json=as_json)
+    sentence = (
+        f"{outcome.done} steps in {outcome.minutes:.1f} minutes (ended by {outcome.ended}) into {asked.out}"
+    )
+    output.tell(document, sentence, as_json=as_json)
 
 
 def _initials(letters: str) -> tuple[str, str]:
     first, _, last = letters.upper().partition("-")
     return first, last or first
-
-
-def _show_packed(document: dict[str, object]) -> None:
-    from veilmesh_node.cli import output
-
-    output.results.print(
-        f"{document.get('faces', 0)} faces of {document.get('people', 0)} people into {document['packed']}, "
-        f"SHA-256 {document['sha256']}",
-        markup=False,
-    )
-
-
-def _show_latents(document: dict[str, object]) -> None:
-    from pathlib import PurePath
-
-    from veilmesh_node.cli import output
-
-    name = PurePath(str(document["latents"])).name
-    output.results.print(
-        f"{document['drawn']} faces drawn, {document['clusters']} clusters, {document['kept_of_each']} faces "
-        f"kept of each in {document['latents']}\nFor the table of ppsa in weights.toml:\n"
-        f'latents = "{name}"\nlatents_sha256 = "{document["sha256"]}"',
-        markup=False,
-    )
-
-
-def _show_drawn(document: dict[str, object]) -> None:
-    from pathlib import PurePath
-
-    from veilmesh_node.cli import output
-
-    name = PurePath(str(document["drawn_faces"])).name
-    output.results.print(
-        f"{document['kept']} of {document['drawn']} faces into {document['drawn_faces']}\n"
-        "For the table of stylegan in weights.toml:\n"
-        f'drawn = "{name}"\ndrawn_sha256 = "{document["sha256"]}"',
-        markup=False,
-    )
-
-
-def _show_trained(document: dict[str, object]) -> None:
-    from veilmesh_node.cli import output
-
-    output.results.print(
-        f"{document['steps']} steps in {document['minutes']} minutes (ended by {document['ended_by']}) "
-        f"into {document['folder']}",
-        markup=False,
-    )
-
-
-def _show(document: dict[str, object]) -> None:
-    from veilmesh_node.cli import output
-
-    output.results.print(
-        f"{document['donors']} donors from {document['people']} people into {document['bank']}, "
-        f"SHA-256 {document['sha256']}",
-        markup=False,
-    )

@@ -152,9 +152,9 @@ def open_picture(
     recovery = Recovery.from_json(answer.recovery)
     write_image(out, restore(read_image(picture), recovery, answer.key))
     document = {"unsealing_id": unsealing_id, "output": str(out), "faces_restored": len(recovery.steps)}
-    output.show(
+    output.tell(
         document,
-        lambda: output.results.print(f"{len(recovery.steps)} faces restored into {out}", markup=False),
+        f"{len(recovery.steps)} faces restored into {out}",
         as_json=as_json,
     )
 
@@ -195,11 +195,9 @@ def _submit(home: Path, function: str, asked: "Document", *, as_json: bool) -> N
     from veilmesh_node.cli import ledger, output
 
     unsealing = ledger.submit(home, function, asked, Unsealing)
-    output.show(
+    output.tell(
         unsealing.model_dump(mode="json"),
-        lambda: output.results.print(
-            f"unsealing {unsealing.unsealing_id} is {unsealing.status}; "
-            f"consents: {', '.join(unsealing.consents)}; keeper: {unsealing.keeper_node_id}"
-        ),
+        f"unsealing {unsealing.unsealing_id} is {unsealing.status}; "
+        f"consents: {', '.join(unsealing.consents)}; keeper: {unsealing.keeper_node_id}",
         as_json=as_json,
     )
