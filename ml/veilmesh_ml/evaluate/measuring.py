@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from veilmesh_ml.anonymizers import Anonymizer, load_anonymizer
+from veilmesh_ml.anonymizers import AnonymizedImage, Anonymizer, load_anonymizer
 from veilmesh_ml.attacks import ATTACKED_FACE_PX, STANDARD_ATTACKS
 from veilmesh_ml.evaluate.blocks import Arrays
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, Instruments
@@ -57,10 +57,14 @@ class Method:
 
     def apply(self, image: RgbImage, face: Face, *seed: str | int) -> RgbImage:
         """Anonymize one face with the key that belongs to this seed."""
+        return self.anonymize(image, face, *seed).image
+
+    def anonymize(self, image: RgbImage, face: Face, *seed: str | int) -> AnonymizedImage:
+        """Do what `apply` does, and say where."""
         if self.anonymizer is None:
-            return image
+            return AnonymizedImage(image, self.name, {}, ())
         key = derive(_KEY, self.name, *seed) if self.keyed else None
-        return self.make(key).anonymize(image, [face]).image
+        return self.make(key).anonymize(image, [face])
 
 
 ORIGINAL = Method("original", None)
@@ -72,6 +76,15 @@ class Subject:
 
     photo: Photo
     face: Face = field(repr=False)
+
+
+def subjects_of(photos: Sequence[Photo], originals: Arrays) -> list[Subject]:
+    """Return the photos in which a face was found, with it; `originals` are found, box and landmarks."""
+    return [
+        Subject(photo, Face(Box(*map(int, originals["box"][row])), originals["landmarks"][row], 0.0))
+        for row, photo in enumerate(photos)
+        if originals["found"][row]
+    ]
 
 
 _at_hand: dict[str, Any] = {}
@@ -164,16 +177,29 @@ def measure_probes(subjects: Sequence[Subject], method: Method) -> Arrays:
     arrays = dict(_looks(zip(outputs, known, strict=True)))
     arrays |= _features(zip(outputs, marked, strict=True), ", found again")
     arrays |= _restored(outputs, known)
-    arrays["landmarks"] = np.array(
-        [np.zeros((68, 2), np.int64) if face is None else face.landmarks for face in again]
-    )
-    arrays["box"] = np.array([edges(None if face is None else face.box) for face in again])
+    arrays |= where(again)
     pairs = list(zip(originals, outputs, known, strict=True))
     arrays["ssim"] = np.array([ssim(*_windows(*pair)) for pair in pairs])
     arrays["psnr"] = np.array([psnr_db(*_windows(*pair)) for pair in pairs])
     arrays["changed"] = np.array([float((a != b).any(axis=2).mean()) for a, b, _ in pairs])
     arrays["cpu_ms"] = np.array(cpu_ms)
     return arrays
+
+
+def measure_found_again(subjects: Sequence[Subject], method: Method) -> Arrays:
+    """Return box (n, 4) and landmarks (n, 68, 2) that HOG finds in the outputs, zeros where no face is."""
+    at_hand = instruments()
+    return where(
+        [
+            nearest(
+                at_hand.engine.detect(
+                    method.apply(read_photo(subject.photo), subject.face, "probe", subject.photo.path)
+                ),
+                subject.face,
+            )
+            for subject in subjects
+        ]
+    )
 
 
 def measure_detection(subjects: Sequence[Subject], method: Method) -> Arrays:
@@ -306,6 +332,15 @@ def psnr_db(original: RgbImage, output: RgbImage) -> float:
 def edges(box: Box | None) -> tuple[int, int, int, int]:
     """A box as a row of numbers; zeros for none."""
     return (0, 0, 0, 0) if box is None else (box.left, box.top, box.right, box.bottom)
+
+
+def where(faces: Sequence[Face | None]) -> dict[str, NDArray[Any]]:
+    """Return box (n, 4) and landmarks (n, 68, 2); zeros for none."""
+    nowhere = np.zeros((68, 2), np.int64)
+    return {
+        "box": np.array([edges(None if face is None else face.box) for face in faces]),
+        "landmarks": np.array([nowhere if face is None else face.landmarks for face in faces]),
+    }
 
 
 def _spread(rows: NDArray[Any], found: NDArray[np.bool_]) -> NDArray[Any]:
