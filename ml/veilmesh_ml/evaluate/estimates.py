@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-_NORMAL_95 = 1.959964
+NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Estimate:
         values = values[np.isfinite(values)]
         if len(values) < 2:
             return cls(math.nan, math.nan, math.nan, len(values))
-        middle, half = float(values.mean()), _NORMAL_95 * float(values.std(ddof=1)) / math.sqrt(len(values))
+        middle, half = float(values.mean()), NORMAL_95 * float(values.std(ddof=1)) / math.sqrt(len(values))
         return cls(middle, middle - half, middle + half, len(values))
 
     @classmethod
@@ -35,8 +35,18 @@ class Estimate:
         if len(one) < 4 or not (one.std() and other.std()):
             return cls(math.nan, math.nan, math.nan, len(one))
         r = float(np.corrcoef(one, other)[0, 1])
-        middle, half = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12)), _NORMAL_95 / math.sqrt(len(one) - 3)
+        middle, half = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12)), NORMAL_95 / math.sqrt(len(one) - 3)
         return cls(r, math.tanh(middle - half), math.tanh(middle + half), len(one))
+
+    @property
+    def trials(self) -> int:
+        """The photos, as rates call what they count."""
+        return self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its ends, as rates have them."""
+        return self.low, self.high
 
     def document(self) -> Mapping[str, float | None]:
         """For a JSON report."""

@@ -30,7 +30,7 @@ from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
 from veilmesh_ml.evaluate.blocks import BlockRunner, Progress, worker_pool
 from veilmesh_ml.evaluate.distributions import Coverage, class_score, coverage, frechet_distance
-from veilmesh_ml.evaluate.estimates import Estimate
+from veilmesh_ml.evaluate.estimates import NORMAL_95, Estimate
 from veilmesh_ml.evaluate.framed_faces import Described, Judge, Pictures, judged_photos, measure_framed
 from veilmesh_ml.evaluate.pixel_statistics import Histogram, entropies, shares
 from veilmesh_ml.evaluate.real_or_synthetic import ToldApart, tell_apart
@@ -222,7 +222,7 @@ def count_pixels(real: Pictures, generated: Pictures) -> PixelFigures:
     """Count values; the pairs are the n-th of either set."""
     known, drawn = entropies(real), entropies(generated)
     pairs = Difference.between(generated, real)
-    half = (pairs.uaci.high - pairs.uaci.value) / 1.959964
+    half = (pairs.uaci.high - pairs.uaci.value) / NORMAL_95
     return PixelFigures(
         real=Histogram.of(real),
         generated=Histogram.of(generated),
