@@ -9,7 +9,7 @@ import hashlib
 import io
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,9 +50,9 @@ class Block:
 
 
 class BlockRunner:
-    """Runs blocks in worker processes and keeps their arrays in a folder."""
+    """Runs blocks in a pool's workers and keeps their arrays in a folder."""
 
-    def __init__(self, cache: Path, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, cache: Path, pool: Executor) -> None:
         """Pool: its workers are set up and can run any block's function."""
         self._cache, self._pool = cache, pool
 
