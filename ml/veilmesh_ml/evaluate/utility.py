@@ -70,11 +70,10 @@ def utility(original: Arrays, output: Arrays, found: Mapping[str, Rate], kept: M
         found: per detector.
         kept: "gender" and "group", where they were classified.
     """
-    again = output["box"].any(axis=1) & original["box"].any(axis=1)
-    before, after = original["landmarks"][again], output["landmarks"][again]
+    before, after = _landmarks_of_both(original, output)
     return Utility(
         found=found,
-        nme=Estimate.mean(normalised_mean_error(before, after)),
+        nme=landmark_error(original, output),
         mouth_width=Estimate.correlation(_extent(before, _MOUTH_CORNERS), _extent(after, _MOUTH_CORNERS)),
         mouth_opening=Estimate.correlation(_extent(before, _INNER_LIPS), _extent(after, _INNER_LIPS)),
         gender=kept.get("gender"),
@@ -96,10 +95,20 @@ def found_again(before: NDArray[np.int64], after: NDArray[np.int64]) -> Rate:
     return Rate(sum(one.overlap(other) >= FOUND_AGAIN_OVERLAP for one, other in pairs), len(pairs))
 
 
+def landmark_error(original: Arrays, output: Arrays) -> Estimate:
+    """Average the error over faces found in both; each has box (n, 4), zeros for none, and landmarks."""
+    return Estimate.mean(normalised_mean_error(*_landmarks_of_both(original, output)))
+
+
 def normalised_mean_error(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean distance of 68 landmarks, (n, 68, 2), over that of the outer eye corners, (n,)."""
     moved = np.linalg.norm((after - before).astype(np.float64), axis=2).mean(axis=1)
     return np.asarray(moved / _eye_distance(before))
+
+
+def _landmarks_of_both(original: Arrays, output: Arrays) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    again = output["box"].any(axis=1) & original["box"].any(axis=1)
+    return original["landmarks"][again], output["landmarks"][again]
 
 
 def _extent(landmarks: NDArray[np.int64], ends: tuple[int, int]) -> NDArray[np.float64]:
