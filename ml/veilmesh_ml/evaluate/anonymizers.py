@@ -10,32 +10,33 @@ All pictures pass through worker processes, block by block (`blocks`), so that a
 was. The photos themselves are never copied.
 """
 
-import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ParameterError, UnknownNameError
 from veilmesh_ml.evaluate import measuring, parrot
-from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, Progress, worker_pool
+from veilmesh_ml.evaluate.blocks import Arrays, Progress
+from veilmesh_ml.evaluate.cast import Cast
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
-from veilmesh_ml.evaluate.groups import GroupClassifier, labelled_photos
-from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, Instruments
+from veilmesh_ml.evaluate.groups import GroupClassifier
+from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE
+from veilmesh_ml.evaluate.labelled_faces import learn_groups
 from veilmesh_ml.evaluate.measuring import ORIGINAL, Method, Subject
+from veilmesh_ml.evaluate.outputs import OutputFigures, OutputJudge
 from veilmesh_ml.evaluate.permutation_attack import KNOWN_PHOTOS, KeyAttack, attack_permutation
 from veilmesh_ml.evaluate.rates import Rate
 from veilmesh_ml.evaluate.reidentification import FaceSet, Outcome, fixed_threshold, link, reidentify
-from veilmesh_ml.evaluate.trials import Photo, Trials, held_out, plan_trials
+from veilmesh_ml.evaluate.trials import Trials, held_out, plan_trials
 from veilmesh_ml.evaluate.utility import Utility, found_again, utility
-from veilmesh_ml.face import Box, Face
+from veilmesh_ml.evaluate.workshop import Workshop
 from veilmesh_ml.image import read_image
 from veilmesh_ml.weights import ships
 
@@ -43,7 +44,7 @@ DEFAULT_PEOPLE = 250
 AVERAGED = f"{measuring.OUTPUTS_AVERAGED} outputs, "  # how the names of those attacks begin
 PERMUTED_PIXELS = 6000  # the default of `permute`
 OWN_OTHERS = 3  # people more in the gallery that an attacker anonymizes himself, for each one sought
-PEOPLE_FOLDER, LABELLED_FOLDER = "lfw", "utkface_train"  # in the folder of data
+PEOPLE_FOLDER = "lfw"  # in the folder of data
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
@@ -65,8 +66,8 @@ class Settings:
     """What is judged, on whom, by whom.
 
     Attributes:
-        data: folder with `lfw/NAME/*.jpg` and, for gender and group, `utkface_train/*.jpg`; or a folder of
-            people itself.
+        data: folder with `lfw/NAME/*.jpg` and, where there are such, `utkface_train/*.jpg` for gender and
+            group, `fer2013/test/EXPRESSION/*` for expressions; or a folder of people itself.
         cache: folder for finished blocks.
         methods: names among `METHODS`.
         attackers: ONNX encoders, each with its description beside it.
@@ -92,6 +93,7 @@ class MethodResult:
         linked: per judge, of two outputs of one person.
         named: by the attacker who has labelled outputs of the very people, of those with many photos.
         utility: what the output is good for.
+        outputs: what outputs are like, as pictures and as a set.
     """
 
     method: Method
@@ -99,6 +101,7 @@ class MethodResult:
     linked: Mapping[str, Outcome]
     named: ClusteredRate | None
     utility: Utility
+    outputs: OutputFigures
 
     def worst(self, judge: str) -> tuple[str, Outcome]:
         """The attack that this judge's recalibrated TPR is highest with."""
@@ -118,6 +121,7 @@ class AnonymizersResult:
         thresholds: per judge, of originals at the judged FMR.
         accuracy: of the classifiers of gender and group, on photos held out.
         guessed: what would seem kept of gender and group if everybody got the commonest.
+        commonest_expression: what would seem kept of expressions; None where none were read.
         methods: the rows, "original" first.
         key: what attacks on the key of `permute` came to, where it was judged.
         seconds: the run took, without what the cache already had.
@@ -130,9 +134,15 @@ class AnonymizersResult:
     thresholds: Mapping[str, float]
     accuracy: Mapping[str, Rate]
     guessed: Mapping[str, Rate]
+    commonest_expression: Rate | None
     methods: Sequence[MethodResult]
     key: KeyAttack | None
     seconds: float
+
+    @property
+    def anonymized(self) -> Sequence[MethodResult]:
+        """The rows but "original"."""
+        return [row for row in self.methods if row.method is not ORIGINAL]
 
 
 def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersResult:
@@ -149,178 +159,54 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
             raise UnknownNameError(f"no method called {name!r}", hint=f"there are: {', '.join(METHODS)}")
     folder = settings.data / PEOPLE_FOLDER
     trials = plan_trials(settings.data, folder if folder.is_dir() else settings.data, settings.people)
-    with _Workshop.open(settings, progress) as workshop:
-        cast = _Cast.of(workshop.originals(trials), trials)
+    with Workshop.open(
+        settings.data, settings.cache, settings.attackers, settings.workers, progress
+    ) as workshop:
+        cast = Cast.of(workshop.run("originals", measuring.measure_originals, trials.photos), trials)
         if not cast.probes:
             raise ParameterError("no face was found in any photo of the people to be judged")
-        classifier = workshop.classifier()
+        classifier = learn_groups(workshop)
         bench = _Bench(workshop, cast, classifier)
-        rows = [bench.judge(method) for method in (ORIGINAL, *(METHODS[name] for name in settings.methods))]
+        seen = OutputJudge.prepare(workshop, cast, classifier, settings.people)
+        rows = [
+            bench.judge(method, seen) for method in (ORIGINAL, *(METHODS[name] for name in settings.methods))
+        ]
     known = Counter(subject.photo.person for subject in cast.known)
     return AnonymizersResult(
         trials=trials,
-        without_face=len(trials.photos) - len(cast.subject_of),
+        without_face=int((~cast.originals["found"]).sum()),
         people_known=len(known),
         commonest_known=Rate(max(known.values(), default=0), known.total()),
         thresholds=bench.thresholds,
         accuracy={} if classifier is None else classifier.accuracy,
         guessed={} if classifier is None else classifier.guessed(bench.features(ENGINE_JUDGE, cast.probes)),
+        commonest_expression=seen.commonest_expression,
         methods=rows,
         key=_attack_key(settings.data, cast.probes) if "permute" in settings.methods else None,
         seconds=time.perf_counter() - started,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Workshop:
-    """The workers, the cache, and what identifies the measurements in it."""
-
-    settings: Settings
-    runner: BlockRunner
-    instruments: str  # digests of engine and judges
-    judges: Sequence[str]
-    progress: Progress
-
-    @classmethod
-    @contextmanager
-    def open(cls, settings: Settings, progress: Progress) -> Iterator[Self]:
-        """Load the encoders once here, so that a wrong file is told at once, and once in each worker."""
-        instruments = Instruments.load(settings.attackers)
-        digests = ",".join(f"{name}:{judge.digest}" for name, judge in instruments.judges.items())
-        with worker_pool(
-            settings.workers, measuring.set_up_worker, settings.data, tuple(settings.attackers)
-        ) as pool:
-            runner = BlockRunner(settings.cache, pool)
-            yield cls(settings, runner, digests, tuple(instruments.judges), progress)
-
-    def run(
-        self,
-        label: str,
-        measure: Callable[..., Arrays],
-        items: Sequence[Any],
-        *parameters: Any,
-        made_by: str = "",
-    ) -> dict[str, NDArray[Any]]:
-        """Measure items in blocks; `made_by` identifies what the parameters do not."""
-        return self.runner.run_stage(
-            label,
-            measure,
-            items,
-            parameters=parameters,
-            made_by=(self.instruments, made_by, *map(str, parameters)),
-            name=self._identity,
-            progress=self.progress,
-        )
-
-    def run_whole(
-        self, label: str, measure: Callable[..., Arrays], given: Any, *arrays: NDArray[Any]
-    ) -> dict[str, NDArray[Any]]:
-        """Do in one go what cannot be cut into blocks; `arrays` are what decides the outcome."""
-        digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
-        block = Block(label, measure, given, (), f"{label}\n{digest}")
-        return self.runner.run([block], self.progress)
-
-    def _identity(self, item: Photo | Subject) -> str:
-        photo = item.photo if isinstance(item, Subject) else item
-        return f"{photo.path} {(self.settings.data / photo.path).stat().st_size}"
-
-    def fingerprint(self, subject: Subject, method: Method) -> str:
-        """Return what one output of this method, and every attack on it, looks like today, as a digest."""
-        return self.runner.once(measuring.fingerprint, subject, method)
-
-    def originals(self, trials: Trials) -> dict[str, NDArray[Any]]:
-        return self.run("originals", measuring.measure_originals, trials.photos)
-
-    def classifier(self) -> GroupClassifier | None:
-        """Learn gender and group, where the labelled photos are there."""
-        folder = self.settings.data / LABELLED_FOLDER
-        if not folder.is_dir():
-            return None
-        names = labelled_photos(folder)
-        photos = [Photo("", f"{LABELLED_FOLDER}/{name}") for name in names]
-        arrays = self.run("labelled photos", measuring.measure_labelled, photos)
-        found = np.flatnonzero(arrays["found"])
-        return GroupClassifier.learn([names[index] for index in found], arrays["features"][found])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cast:
-    """The photos in which a face was found, in their roles, and what was measured on the originals."""
-
-    subject_of: Mapping[Photo, Subject]
-    row_of: Mapping[Photo, int]
-    number_of: Mapping[str, int]  # of people
-    originals: Arrays
-    sought: Sequence[Subject]
-    others: Sequence[Subject]
-    probes: Sequence[Subject]
-    training: Sequence[Subject]
-    known: Sequence[Subject]
-
-    @classmethod
-    def of(cls, originals: Arrays, trials: Trials) -> Self:
-        row_of = {photo: row for row, photo in enumerate(trials.photos)}
-        subject_of = {
-            photo: Subject(photo, _face(originals, row))
-            for photo, row in row_of.items()
-            if originals["found"][row]
-        }
-        people = sorted({photo.person for photo in trials.photos})
-
-        def present(photos: Sequence[Photo], at_least: int = 1) -> list[Subject]:
-            shown = [photo.person for photo in photos if photo in subject_of]
-            return [
-                subject_of[photo]
-                for photo in photos
-                if photo in subject_of and shown.count(photo.person) >= at_least
-            ]
-
-        sought = present(trials.sought)
-        searched = {subject.photo.person for subject in sought}
-        return cls(
-            subject_of=subject_of,
-            row_of=row_of,
-            number_of={person: number for number, person in enumerate(people)},
-            originals=originals,
-            sought=sought,
-            others=present(trials.others),
-            probes=[subject for subject in present(trials.probes) if subject.photo.person in searched],
-            training=present(trials.training, 2),
-            known=present(trials.known, parrot.FOLDS),
-        )
-
-    @property
-    def gallery(self) -> Sequence[Subject]:
-        """One original a person."""
-        return [*self.sought, *self.others]
-
-    def faces(self, features: NDArray[Any], subjects: Sequence[Subject]) -> FaceSet:
-        """Return features with whom and which photo each is of."""
-        people = [self.number_of[subject.photo.person] for subject in subjects]
-        photos = [self.row_of[subject.photo] for subject in subjects]
-        return FaceSet(features.astype(np.float64), np.array(people), np.array(photos))
-
-
 class _Bench:
     """Judges one method after the other."""
 
-    def __init__(self, workshop: _Workshop, cast: _Cast, classifier: GroupClassifier | None) -> None:
+    def __init__(self, workshop: Workshop, cast: Cast, classifier: GroupClassifier | None) -> None:
         self._workshop, self._cast, self._classifier = workshop, cast, classifier
         mark = workshop.fingerprint(cast.probes[0], ORIGINAL)
         self._untouched = self._measure_probes(ORIGINAL, mark)
         self._untouched_by_mmod = self._by_mmod(ORIGINAL, mark)
-        self._gallery = {judge: self._original(judge, cast.gallery) for judge in workshop.judges}
+        self._gallery = {judge: self._cast.originals_of(judge, cast.gallery) for judge in workshop.judges}
         self.thresholds = {
-            judge: fixed_threshold(self._original(judge, cast.probes), self._gallery[judge])
+            judge: fixed_threshold(self._cast.originals_of(judge, cast.probes), self._gallery[judge])
             for judge in workshop.judges
         }
 
     def features(self, judge: str, subjects: Sequence[Subject]) -> NDArray[np.float64]:
         """Return the features of originals."""
-        return self._original(judge, subjects).features
+        return self._cast.originals_of(judge, subjects).features
 
-    def judge(self, method: Method) -> MethodResult:
-        """Measure and attack."""
+    def judge(self, method: Method, seen: OutputJudge) -> MethodResult:
+        """Measure and attack; what outputs are like is another's to judge."""
         cast = self._cast
         mark = self._workshop.fingerprint(cast.probes[0], method)
         probes = self._measure_probes(method, mark)
@@ -339,6 +225,12 @@ class _Bench:
             },
             named=named,
             utility=utility(self._untouched, probes, self._found(method, mark, probes), self._kept(probes)),
+            outputs=seen.judge(
+                method,
+                mark,
+                probes,
+                {judge: outcomes["direct"].threshold for judge, outcomes in attacks.items()},
+            ),
         )
 
     def _measure_probes(self, method: Method, mark: str) -> dict[str, NDArray[Any]]:
@@ -367,23 +259,13 @@ class _Bench:
         ]
         return [*sought, *others], {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _original(self, judge: str, subjects: Sequence[Subject]) -> FaceSet:
-        rows = [self._cast.row_of[subject.photo] for subject in subjects]
-        return self._cast.faces(self._cast.originals[f"features {judge}"][rows], subjects)
-
-    def _references(self, judge: str) -> FaceSet:
-        """Every original of the people judged."""
-        judged = {subject.photo.person for subject in self._cast.probes}
-        mine = [subject for subject in self._cast.sought if subject.photo.person in judged]
-        return self._original(judge, [*mine, *self._cast.probes])
-
     def _against_originals(
         self, judge: str, features: NDArray[Any], subjects: Sequence[Subject] | None = None
     ) -> Outcome:
         """Compare features of outputs, of all probes where no others are named."""
         return reidentify(
             self._cast.faces(features, subjects or self._cast.probes),
-            self._references(judge),
+            self._cast.references(judge),
             self._gallery[judge],
             self.thresholds[judge],
         )
@@ -400,10 +282,7 @@ class _Bench:
 
     def _attack_averages(self, method: Method, mark: str, attacks: dict[str, dict[str, Outcome]]) -> None:
         """Several outputs of one photo, put together; one photo a person."""
-        first = {subject.photo.person: subject for subject in reversed(self._cast.probes)}
-        subjects = [
-            first[subject.photo.person] for subject in self._cast.sought if subject.photo.person in first
-        ]
+        subjects = [probe for _, probe in self._cast.pairs]
         arrays = self._workshop.run(
             f"{method.name} averages", measuring.measure_averages, subjects, method, made_by=mark
         )
@@ -475,7 +354,7 @@ class _Bench:
         }
 
     def _projected(self, probes: NDArray[Any], of_originals: parrot.Projection, judge: str) -> Outcome:
-        references, gallery = self._references(judge), self._gallery[judge]
+        references, gallery = self._cast.references(judge), self._gallery[judge]
         return reidentify(
             self._cast.faces(probes, self._cast.probes),
             FaceSet(of_originals(references.features), references.people, references.photos),
@@ -514,7 +393,3 @@ def _attack_key(data: Path, probes: Sequence[Subject]) -> KeyAttack:
     return attack_permutation(
         [(read_image(data / subject.photo.path), subject.face) for subject in subjects], PERMUTED_PIXELS
     )
-
-
-def _face(originals: Arrays, row: int) -> Face:
-    return Face(Box(*map(int, originals["box"][row])), originals["landmarks"][row], 0.0)

@@ -7,19 +7,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from veilmesh_ml.evaluate.anonymizers import AVERAGED, AnonymizersResult, MethodResult
+from veilmesh_ml.evaluate.cells import NOTHING, estimate, share
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
-from veilmesh_ml.evaluate.estimates import Estimate
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE
-from veilmesh_ml.evaluate.measuring import ORIGINAL
+from veilmesh_ml.evaluate.outputs_report import outputs_sections, resembling
 from veilmesh_ml.evaluate.permutation_attack import KeyAttack, KnownPlaintext
 from veilmesh_ml.evaluate.plots import rendered
-from veilmesh_ml.evaluate.rates import Rate
 from veilmesh_ml.evaluate.reidentification import JUDGED_FMR, Outcome
 from veilmesh_ml.evaluate.report import Plot, Report, Section, Table
 
 FAILS_ABOVE = 10 * JUDGED_FMR  # lower end of the interval of the best attack's TPR
-NOTHING = "-"
-_UNBROKEN_HYPHEN = "\u2011"
 _AS_IT_IS = ("direct", "found again")
 _LEARNT = ("linear map", "own outputs", "pixels", "small CNN")
 _LOWEST_DRAWN = 3e-4
@@ -37,6 +34,7 @@ def anonymizers_report(result: AnonymizersResult) -> Report:
             *(_judge_section(result, judge) for judge in judges),
             _people_section(result),
             _utility_section(result),
+            *outputs_sections(result),
             *(() if result.key is None else (_key_section(result.key),)),
             *(_attacks_section(result, judge) for judge in judges),
         ),
@@ -45,7 +43,7 @@ def anonymizers_report(result: AnonymizersResult) -> Report:
 
 def failing(result: AnonymizersResult) -> list[str]:
     """Return the methods that fail before any judge: some attack surely finds far more than chance would."""
-    return [row.method.name for row in _anonymized(result) if _fails(row)]
+    return [row.method.name for row in result.anonymized if _fails(row)]
 
 
 def groups_of_attacks(row: MethodResult, judge: str) -> Mapping[str, tuple[str, Outcome] | None]:
@@ -63,25 +61,6 @@ def groups_of_attacks(row: MethodResult, judge: str) -> Mapping[str, tuple[str, 
         kind: max(((name, attacks[name]) for name in names), key=lambda item: item[1].tpr.value, default=None)
         for kind, names in kinds.items()
     }
-
-
-def share(rate: ClusteredRate | Rate | None) -> str:
-    """Write a share in percent with its interval; a dash for none."""
-    if rate is None or not rate.trials:
-        return NOTHING
-    low, high = (100 * end for end in rate.interval)
-    return f"{100 * rate.value:.1f} ({low:.1f}{_UNBROKEN_HYPHEN}{high:.1f})"
-
-
-def estimate(value: Estimate, digits: int = 2) -> str:
-    """Write a figure with half its interval's width; a dash for none."""
-    if not math.isfinite(value.value):
-        return NOTHING
-    return f"{value.value:.{digits}f} ± {(value.high - value.low) / 2:.{digits}f}"
-
-
-def _anonymized(result: AnonymizersResult) -> list[MethodResult]:
-    return [row for row in result.methods if row.method is not ORIGINAL]
 
 
 def _fails(row: MethodResult) -> bool:
@@ -103,15 +82,19 @@ def _document(result: AnonymizersResult) -> Mapping[str, Any]:
         "photos_without_face": result.without_face,
         "fixed_thresholds": dict(result.thresholds),
         "classifier_accuracy": {name: rate.document() for name, rate in result.accuracy.items()},
+        "commonest_expression": None
+        if result.commonest_expression is None
+        else result.commonest_expression.document(),
         "commonest_class": {name: rate.document() for name, rate in result.guessed.items()},
         "failing": failing(result),
-        "methods": {row.method.name: _method_document(row) for row in result.methods},
+        "resembling_people_learnt_from": resembling(result),
+        "methods": {row.method.name: _method_document(row, result.methods[0]) for row in result.methods},
         "key_of_permute": None if result.key is None else result.key.document(),
         "seconds": round(result.seconds),
     }
 
 
-def _method_document(row: MethodResult) -> Mapping[str, Any]:
+def _method_document(row: MethodResult, original: MethodResult) -> Mapping[str, Any]:
     return {
         "anonymizer": row.method.anonymizer,
         "parameters": dict(row.method.parameters),
@@ -123,12 +106,13 @@ def _method_document(row: MethodResult) -> Mapping[str, Any]:
         "linked": {judge: outcome.document() for judge, outcome in row.linked.items()},
         "named_with_labelled_outputs": None if row.named is None else row.named.document(),
         "utility": row.utility.document(),
+        **row.outputs.document(original.outputs),
     }
 
 
 def _verdict_section(result: AnonymizersResult) -> Section:
     failed = failing(result)
-    held = [row.method.name for row in _anonymized(result) if row.method.name not in failed]
+    held = [row.method.name for row in result.anonymized if row.method.name not in failed]
     sentences = []
     if failed:
         sentences.append(
@@ -252,7 +236,7 @@ def _utility_section(result: AnonymizersResult) -> Section:
             f"{100 * row.utility.changed.value:.1f}",
             f"{row.utility.cpu_ms:.1f}",
         ]
-        for row in _anonymized(result)
+        for row in result.anonymized
     ]
     text = (
         "Shares in percent. Found: of the faces that the detector finds in the originals. NME: distance of "
@@ -317,7 +301,7 @@ def _attacks_section(result: AnonymizersResult, judge: str) -> Section:
 
 def _tpr_plot(result: AnonymizersResult) -> Plot:
     """Bars on a logarithmic axis: as it is, and after the best attack, for each judge."""
-    judges, rows = list(result.thresholds), _anonymized(result)
+    judges, rows = list(result.thresholds), result.anonymized
     height_inches = 0.9 + 0.28 * len(judges) * 2 * len(rows)
     figure = Figure(figsize=(7.2, height_inches))
     axes = figure.add_subplot()
@@ -357,7 +341,7 @@ def _trade_plot(result: AnonymizersResult) -> Plot:
     """Privacy against use: the best attack of all judges, and whether a face is still found."""
     figure = Figure(figsize=(6.4, 4.2))
     axes = figure.add_subplot()
-    for place, row in enumerate(_anonymized(result)):
+    for place, row in enumerate(result.anonymized):
         worst = max(row.worst(judge)[1].tpr.value for judge in row.attacks)
         found = row.utility.found["hog"].value
         axes.plot(max(worst, _LOWEST_DRAWN), found, "o", color="C0")

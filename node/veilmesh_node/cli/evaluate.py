@@ -76,7 +76,11 @@ def verification(
 @app.command()
 def anonymizers(
     data: Annotated[
-        Path, _data("A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train; or NAME/*.jpg.")
+        Path,
+        _data(
+            "A folder with lfw/NAME/*.jpg and, for gender and group, utkface_train, for expressions, "
+            "fer2013/test; or NAME/*.jpg."
+        ),
     ],
     report_folder: ReportFolder = Path("evaluation"),
     methods: Annotated[
@@ -95,7 +99,12 @@ def anonymizers(
         ),
     ] = None,
     people: Annotated[
-        int, typer.Option(min=2, help="How many are judged; the full evaluation takes about an hour.")
+        int,
+        typer.Option(
+            min=2,
+            help="How many are judged, and labelled photos of a kind up to 100; the full evaluation takes "
+            "more than an hour.",
+        ),
     ] = 250,
     as_json: JsonOption = False,
 ) -> None:
@@ -270,6 +279,7 @@ def _show_verification(found: "Verification", page: Path) -> None:
 
 def _show_anonymizers(found: "AnonymizersResult", page: Path) -> None:
     from veilmesh_ml.evaluate.anonymizers_report import failing, summary_rows
+    from veilmesh_ml.evaluate.outputs_report import resembling
 
     from veilmesh_node.cli import output
 
@@ -279,9 +289,11 @@ def _show_anonymizers(found: "AnonymizersResult", page: Path) -> None:
         f"{len(trials.sought) + len(trials.others):,} searched",
         *summary_rows(found),
     )
-    failed = failing(found)
+    failed, alike = failing(found), resembling(found)
     output.results.print(
-        f"\nThese fail: {', '.join(failed) if failed else 'none that could be shown here'}\nReport: {page}",
+        f"\nThese fail: {', '.join(failed) if failed else 'none that could be shown here'}\n"
+        f"Like people they learnt from, more than twice chance: {', '.join(alike) if alike else 'none'}\n"
+        f"Report: {page}",
         markup=False,
     )
 

@@ -40,11 +40,21 @@ def _make_people(folder: Path, portrait: RgbImage, names: Sequence[str], photos:
             write_image(folder / name / f"{name}_{number:04}.png", picture)
 
 
+def _make_labelled(folder: Path, portrait: RgbImage) -> None:
+    """Write four photos each of two genders and two groups, all of one face."""
+    part = portrait[:240, 110:350].astype(np.float64)
+    for number in range(16):
+        gender, group, date = number % 2, number // 2 % 2, number // 4
+        picture = np.clip(part * (0.8 + number / 40), 0, 255).astype(np.uint8)
+        write_image(folder / f"40_{gender}_{group}_{date}.png", picture)
+
+
 def test_a_folder_made_here(tmp_path: Path, astronaut: RgbImage, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = tmp_path / "people", tmp_path / "report"
-    _make_people(data, astronaut, ["Sabe", "Tove", "Ulla"], 2)
-    _make_people(data, astronaut, [f"Bo{number}" for number in range(6)], 2)
-    _make_people(data, astronaut, ["Zoe"], 1)
+    _make_people(data / "lfw", astronaut, ["Sabe", "Tove", "Ulla"], 2)
+    _make_people(data / "lfw", astronaut, [f"Bo{number}" for number in range(6)], 2)
+    _make_people(data / "lfw", astronaut, ["Zoe"], 1)
+    _make_labelled(data / "utkface_train", astronaut)
     (tmp_path / "models").mkdir()
     words = ("evaluate", "anonymizers", "--data", str(data), "-o", str(out), "--people", "3")
     attacker = ("--attacker", str(write_encoder(tmp_path / "models")))
@@ -60,10 +70,26 @@ def test_a_folder_made_here(tmp_path: Path, astronaut: RgbImage, capsys: pytest.
         assert attacks["direct"]["tpr_recalibrated"]["trials"] == 3
     use = document["methods"]["original"]["utility"]
     assert use["found"]["hog"]["rate"] == use["found"]["mmod"]["rate"] == 1
-    assert document["methods"]["mask"]["utility"]["gender_kept"] is None  # nothing to learn it from
+    for name, row in document["methods"].items():
+        whole = row["whole_picture"]
+        assert (whole["untouched_outside"]["count"], whole["untouched_outside"]["trials"]) == (3, 3)
+        assert (whole["ssim"]["value"] == 1) == (name == "original")
+        likeness = row["likeness_to_originals"]["dlib"]
+        assert likeness["precision"]["trials"] == likeness["recall"]["trials"] == 3
+        for resemblance in row["resemblance_to_people_learnt_from"].values():
+            assert resemblance["comparisons"]["trials"] == 3 * document["training_photos"]
+            assert (resemblance["times_chance"] == 1) or name != "original"
+        assert row["expression"] is None  # no photos of FER2013
+        groups = row["groups"]
+        assert groups["found"]["gender"]["male"]["trials"] == 6  # three of each group: as many as people
+        assert groups["found"]["group"]["black"]["rate"] == (1 if name == "original" else 0)
+        assert groups["nme"]["group"]["Asian"]["value"] is None
+        recognised = groups["reidentified"]["dlib"]["gender"]
+        assert recognised["male"]["trials"] + recognised["female"]["trials"] == 3
     assert json.loads((out / "anonymizers.json").read_text()) == document
     page = (out / "anonymizers.html").read_text()
     assert page.count('<img src="data:image/svg+xml') == 2
+    assert all(f"<h2>{title}</h2>" in page for title in ("The whole picture", "Near real photos", "Groups"))
 
     blocks = {path: path.stat().st_mtime_ns for path in (out / "anonymizers-cache").iterdir()}
     again = _run(capsys, *words, *attacker, "--methods", "mask,noise")
@@ -94,6 +120,8 @@ def test_a_few_real_people(photos: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert attacks["mask"]["direct"]["rank1"]["rate"] < 0.5
     assert document["methods"]["original"]["utility"]["found"]["hog"]["rate"] == 1
     assert document["methods"]["mask"]["utility"]["found"]["hog"]["rate"] < 0.5
+    assert document["methods"]["mask"]["utility"]["gender_kept"] is None  # nothing to learn it from
+    assert document["methods"]["mask"]["groups"] is None
 
 
 def test_permutation_of_a_folder_made_here(
