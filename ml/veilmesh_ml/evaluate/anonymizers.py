@@ -4,7 +4,8 @@ In this order:
 
 1. plan who is compared with whom (`trials`), find the faces, set each judge's fixed threshold on originals;
 2. a method at a time: anonymize gallery, probes and training photos, each with a key of its own;
-3. attack (`reidentification`, `parrot`) and measure what is left of use (`utility`).
+3. attack (`reidentification`, `parrot`), measure what is left of use (`utility`) and what outputs
+   are like (`outputs`).
 
 All pictures pass through worker processes, block by block (`blocks`), so that a stopped run goes on where it
 was. The photos themselves are never copied.

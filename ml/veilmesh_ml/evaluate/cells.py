@@ -11,11 +11,12 @@ NOTHING: Final = "-"
 _UNBROKEN_HYPHEN: Final = "\u2011"
 
 
-def share(rate: ClusteredRate | Rate | None, of: int = 100, digits: int = 1) -> str:
-    """Write a share with its interval, in percent or of another number; a dash for none."""
+def share(rate: ClusteredRate | Rate | None) -> str:
+    """Write a share in percent with its interval; a dash for none."""
     if rate is None or not rate.trials:
         return NOTHING
-    return between(of * rate.value, (of * rate.interval[0], of * rate.interval[1]), digits)
+    low, high = rate.interval
+    return between(100 * rate.value, (100 * low, 100 * high))
 
 
 def between(value: float, interval: tuple[float, float], digits: int = 1) -> str:

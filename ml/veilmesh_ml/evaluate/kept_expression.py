@@ -36,7 +36,7 @@ from veilmesh_ml.weights import ships
 
 FOLDER: Final = "fer2013/test"
 PHOTOS_AN_EXPRESSION: Final = 50
-ENLARGED: Final = 4  # times; 192 px, in which the detector found every one of 70 faces
+ENLARGED: Final = 4  # times; 192 px, in which HOG finds 334 of 350 faces
 
 
 @dataclass(frozen=True, slots=True)

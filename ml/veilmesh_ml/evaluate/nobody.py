@@ -6,6 +6,7 @@ matches: nobody in the one set is in the other, so whatever matches is chance. W
 anonymized match as they are, at that threshold, is the chance that their outputs are held against.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -14,6 +15,7 @@ import numpy as np
 
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
+from veilmesh_ml.evaluate.estimates import NORMAL_95, Estimate
 from veilmesh_ml.evaluate.rates import threshold_at_fmr
 from veilmesh_ml.evaluate.reidentification import FaceSet, distances
 
@@ -33,19 +35,27 @@ class Resemblance:
     comparisons: ClusteredRate
     outputs: ClusteredRate
 
-    def times(self, chance: "Resemblance") -> float:
+    def times(self, chance: "Resemblance") -> Estimate:
         """Return how many times as many comparisons match as of originals.
 
-        Where none of those do, because they are few, `FMR` stands for them.
+        Where none of those do, because they are few, `FMR` stands for them. The interval (Katz et al. 1978,
+        of the logarithm, with effective counts) takes outputs and originals for independent, so it is rather
+        too wide; it has no ends where either has no match.
         """
-        return self.comparisons.value / (chance.comparisons.value or FMR)
+        outputs, originals = self.comparisons, chance.comparisons
+        ratio = outputs.value / (originals.value or FMR)
+        if not (outputs.count and originals.count):
+            return Estimate(ratio, math.nan, math.nan, outputs.trials)
+        error = math.sqrt(sum(1 / (each.value * each.effective_trials) for each in (outputs, originals)))
+        factor = math.exp(NORMAL_95 * error)
+        return Estimate(ratio, ratio / factor, ratio * factor, outputs.trials)
 
     def document(self, chance: "Resemblance") -> Mapping[str, Any]:
         """For a JSON report."""
         return {
             "comparisons": self.comparisons.document(),
             "outputs": self.outputs.document(),
-            "times_chance": self.times(chance),
+            "times_chance": self.times(chance).document(),
         }
 
 

@@ -38,12 +38,11 @@ def resembling(result: AnonymizersResult) -> list[str]:
     return [
         row.method.name
         for row in result.anonymized
-        if any(times_chance(result, row, judge) > MOST_TIMES_CHANCE for judge in result.thresholds)
+        if any(_times_chance(result, row, judge).value > MOST_TIMES_CHANCE for judge in result.thresholds)
     ]
 
 
-def times_chance(result: AnonymizersResult, row: MethodResult, judge: str) -> float:
-    """Return how many times as many comparisons match as of originals."""
+def _times_chance(result: AnonymizersResult, row: MethodResult, judge: str) -> Estimate:
     return row.outputs.resemblance[judge].times(result.methods[0].outputs.resemblance[judge])
 
 
@@ -103,7 +102,7 @@ def _nobody_section(result: AnonymizersResult) -> Section:
         *(
             f"{judge}: {what}"
             for judge in judges
-            for what in ("matches in 10,000", "times chance", "outputs that match anybody, percent")
+            for what in ("matches", "times chance", "outputs that match anybody, percent")
         ),
     ]
     rows = []
@@ -112,8 +111,8 @@ def _nobody_section(result: AnonymizersResult) -> Section:
         for judge in judges:
             found = row.outputs.resemblance[judge]
             cells += [
-                f"{share(found.comparisons, 10_000, 2)}, {found.comparisons.count:,}",
-                f"{times_chance(result, row, judge):.2f}",
+                f"{found.comparisons.count:,}",
+                _times(_times_chance(result, row, judge)),
                 share(found.outputs),
             ]
         rows.append(cells)
@@ -128,6 +127,12 @@ def _nobody_section(result: AnonymizersResult) -> Section:
         + (f"Above it: {', '.join(above)}." if above else "No method is above it.")
     )
     return Section("Nobody's face", text, [Table(columns, rows)])
+
+
+def _times(times: Estimate) -> str:
+    if math.isnan(times.low):
+        return f"{times.value:.2f}"
+    return between(times.value, (times.low, times.high), 2)
 
 
 def _expression_section(result: AnonymizersResult) -> Section:

@@ -70,12 +70,21 @@ class TestNobody:
         chance = learnt_from.resembled_by(self.faces(DRAW.normal(size=(300, 6))))
         copies = learnt_from.resembled_by(self.faces(learnt_from.features[:300] + 1e-3))
         assert copies.outputs.count == copies.outputs.trials == 300
-        assert copies.times(chance) > 5
+        times = copies.times(chance)
+        assert 5 < times.low < times.value < times.high
 
     def test_where_no_original_matches_the_fmr_is_chance(self) -> None:
         few = ClusteredRate(0, 20, 10)
         found = Resemblance(ClusteredRate(2, 10_000, 10_000), few)
-        assert found.times(Resemblance(few, few)) == pytest.approx(2)
+        times = found.times(Resemblance(few, few))
+        assert times.value == pytest.approx(2)
+        assert times.document()["low"] is None
+
+    def test_the_interval_of_a_ratio(self) -> None:
+        """20 of 100 beside 10 of 100, as if independent: exp(1.96 (1/20 + 1/10)^(1/2)) either way."""
+        one, other = (ClusteredRate(count, 100, 100) for count in (20, 10))
+        times = Resemblance(one, one).times(Resemblance(other, other))
+        assert (times.value, times.low, times.high) == pytest.approx((2, 0.936, 4.273), abs=1e-3)
 
 
 class TestGaps:
