@@ -11,6 +11,7 @@ from veilmesh_ml.evaluate.group_gaps import FEWEST, ByLabel, Figure, Gap
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE
 from veilmesh_ml.evaluate.kept_expression import ENLARGED
 from veilmesh_ml.evaluate.likeness_of_sets import SetLikeness
+from veilmesh_ml.evaluate.measuring import ORIGINAL
 from veilmesh_ml.evaluate.nobody import FMR, MOST_TIMES_CHANCE
 from veilmesh_ml.evaluate.outputs import EXPRESSION_SPACE
 from veilmesh_ml.evaluate.report import Section, Table
@@ -112,7 +113,7 @@ def _nobody_section(result: AnonymizersResult) -> Section:
             found = row.outputs.resemblance[judge]
             cells += [
                 f"{found.comparisons.count:,}",
-                _times(_times_chance(result, row, judge)),
+                "1" if row.method is ORIGINAL else _times(_times_chance(result, row, judge)),
                 share(found.outputs),
             ]
         rows.append(cells)
