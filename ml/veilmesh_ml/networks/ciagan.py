@@ -88,7 +88,7 @@ class Critic(nn.Module):  # type: ignore[misc]  # torch's classes have no types 
     """How real a canvas looks, for every eighth pixel: [batch, 3 + 2, 128, 128] -> [batch, 1, 8, 8].
 
     It sees the mask and the lines too: a face elsewhere than asked for is not real. Spectral normalisation
-    keeps it from judging by single pixels.
+    keeps it from judging by single pixels; the last layer has none, so that it can get as far as 0 and 1.
     """
 
     def __init__(self, config: CiaganConfig) -> None:
@@ -97,12 +97,14 @@ class Critic(nn.Module):  # type: ignore[misc]  # torch's classes have no types 
         self.stages = nn.ModuleList(
             spectral_norm(nn.Conv2d(before, after, 4, 2, 1)) for before, after in pairwise(sides)
         )
-        self.judge = spectral_norm(nn.Conv2d(sides[-1], 1, 3, 1, 1))
+        # The first stage sees colours as they are.
+        self.normalise = nn.ModuleList([nn.Identity(), *(nn.GroupNorm(8, after) for after in sides[2:])])
+        self.judge = nn.Conv2d(sides[-1], 1, 3, 1, 1)
 
     def forward(self, canvas: Tensor) -> Tensor:
         places = canvas
-        for stage in self.stages:
-            places = _active(stage(places))
+        for stage, normalise in zip(self.stages, self.normalise, strict=True):
+            places = _active(normalise(stage(places)))
         return self.judge(places)
 
 
