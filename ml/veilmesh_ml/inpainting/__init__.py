@@ -4,6 +4,7 @@
 |---|---|
 | `canvas` | the square it paints in, and where a face lies there |
 | `conditions` | what it sees instead of the face: the mask, the landmarks, a prior picture |
+| `bridge` | from the prior to the photo around it |
 | `framing` | from the canvas to the frame of the bank of surrogates |
 | `smooth_warp` | thin-plate splines, on numpy and Pillow |
 | `codes` | identity codes of nobody |

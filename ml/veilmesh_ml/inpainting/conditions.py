@@ -1,7 +1,7 @@
 """What the generator sees instead of the face: where to paint, the landmarks to paint to, a prior picture.
 
-All of it comes from landmarks and a texture that is nobody's. The generator gets the photo outside the mask
-and never a pixel inside: `visible` blackens them before anything else is done.
+All of it comes from landmarks, a texture that is nobody's, and the photo outside the mask. No pixel inside is
+used: `visible` blackens them before anything else is done.
 
 The mask is the union of the person's own outline and the surrogate's, from the chin to the hairline, grown:
 what leaks most is the person's own rim.
@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from veilmesh_ml.inpainting.bridge import bridged
 from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.surrogate.points import OUTLINE, Points
 
 SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1, prior 3
 GROWTH: Final = 1.12  # of the outline, away from its middle
+_SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
 _FINE: Final = 4  # drawn so many times larger, for smooth edges
 # First and last landmark, whether the line closes, its brightness.
@@ -41,30 +43,47 @@ class Conditions:
     """On the canvas, each uint8.
 
     Attributes:
+        surrounding: the photo, black inside the mask, (128, 128, 3).
         mask: (128, 128), 255 where the generator paints, 0 where the photo stays.
         lines: (128, 128), the landmarks to paint to.
-        prior: (128, 128, 3), a face that is nobody's at these landmarks; grey outside it.
+        prior: (128, 128, 3), a face that is nobody's at these landmarks, bridged to the photo around it.
     """
 
+    surrounding: NDArray[np.uint8] = field(repr=False)
     mask: NDArray[np.uint8] = field(repr=False)
     lines: NDArray[np.uint8] = field(repr=False)
     prior: NDArray[np.uint8] = field(repr=False)
 
 
-def conditions(own: Points, surrogate: Points, texture: NDArray[np.uint8], mean_shape: Points) -> Conditions:
+def conditions(
+    canvas: NDArray[np.uint8],
+    own: Points,
+    surrogate: Points,
+    texture: NDArray[np.uint8],
+    mean_shape: Points,
+) -> Conditions:
     """Return what the generator is given.
 
     Args:
+        canvas: the photo, uint8 (128, 128, 3).
         own: the person's 77 points on the canvas: they widen the mask, and are used for nothing else.
         surrogate: the de-identified 77 points on the canvas.
         texture: a face in the bank's frame, uint8 (160, 160, 3).
         mean_shape: where the texture's 77 points lie, (77, 2).
     """
-    grey = np.full((CANVAS_PX, CANVAS_PX, 3), 127, dtype=np.uint8)
-    warped = warp_picture(texture, surrogate, mean_shape, CANVAS_PX)
-    inside = filled(surrogate[OUTLINE])[..., np.newaxis]
-    prior = np.where(inside > 127, warped, grey)
-    return Conditions(filled(mask_outline(own, surrogate)), landmark_lines(surrogate), prior)
+    mask = filled(mask_outline(own, surrogate))
+    surrounding = visible(canvas, mask)
+    outline = surrogate[OUTLINE]
+    middle = outline.mean(axis=0)
+    sure = filled(middle + (outline - middle) * _SURE) / np.float32(255)
+    outside = (mask == 0).astype(np.float32)
+    face = warp_picture(texture, surrogate, mean_shape, CANVAS_PX)
+    both = face * sure[..., np.newaxis] + surrounding * outside[..., np.newaxis]
+    known = np.minimum(sure + outside, 1)
+    prior = bridged(both / np.maximum(known, 1 / 255)[..., np.newaxis], known)
+    return Conditions(
+        surrounding, mask, landmark_lines(surrogate), np.clip(np.rint(prior), 0, 255).astype(np.uint8)
+    )
 
 
 def visible(canvas: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

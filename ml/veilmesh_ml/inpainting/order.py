@@ -2,7 +2,7 @@
 
 1. the photo comes to the canvas, the face upright (`canvas`, `cutting`);
 2. the landmarks are de-identified there, as in training;
-3. mask, lines and prior are drawn to them (`conditions`), and the photo is blackened inside the mask.
+3. the photo is blackened inside the mask, and mask, lines and prior are drawn to them (`conditions`).
 
 From here on nothing knows a pixel of the face.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, onto_canvas
-from veilmesh_ml.inpainting.conditions import SEEN, Conditions, conditions, mask_outline, visible
+from veilmesh_ml.inpainting.conditions import SEEN, Conditions, conditions, mask_outline
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.surrogate.bank import Bank, Donor
 from veilmesh_ml.surrogate.points import Points, Similarity, with_forehead
@@ -57,12 +57,12 @@ def order(window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, caution
     onto = onto_canvas(landmarks, bank.frame.mean_shape)
     upright = onto.apply(landmarks)
     placed = deidentified(upright, donor.shape, bank.shape_model, caution, _JAW)
-    given = conditions(with_forehead(upright), placed, donor.texture, bank.frame.mean_shape)
+    canvas = cut_out(window, onto)
+    given = conditions(canvas, with_forehead(upright), placed, donor.texture, bank.frame.mean_shape)
     rim = np.concatenate([given.mask[[0, -1]].ravel(), given.mask[:, [0, -1]].ravel()])
     if rim.any():
         raise ValueError("the face reaches beyond the canvas")
-    surrounding = visible(cut_out(window, onto), given.mask)
-    return Order(onto, surrounding, given.mask, network_input(surrounding, given))
+    return Order(onto, given.surrounding, given.mask, network_input(given))
 
 
 def own_outline(landmarks: Points, mean_shape: Points) -> Points:
@@ -72,15 +72,10 @@ def own_outline(landmarks: Points, mean_shape: Points) -> Points:
     return onto.undo(mask_outline(upright, upright))
 
 
-def network_input(surrounding: NDArray[np.uint8], given: Conditions) -> NDArray[np.float32]:
-    """Return what `networks.ciagan.Generator` takes, float32 (8, 128, 128).
-
-    Args:
-        surrounding: the canvas by `visible`, uint8 (128, 128, 3).
-        given: the rest.
-    """
+def network_input(given: Conditions) -> NDArray[np.float32]:
+    """Return what `networks.ciagan.Generator` takes, float32 (8, 128, 128)."""
     seen = np.empty((SEEN, CANVAS_PX, CANVAS_PX), dtype=np.float32)
-    seen[:3] = _centred(surrounding).transpose(2, 0, 1) * (given.mask == 0)
+    seen[:3] = _centred(given.surrounding).transpose(2, 0, 1) * (given.mask == 0)
     seen[3] = given.mask / np.float32(255)
     seen[4] = given.lines / np.float32(255) * 2 - 1
     seen[5:] = _centred(given.prior).transpose(2, 0, 1)

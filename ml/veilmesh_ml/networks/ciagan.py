@@ -4,8 +4,8 @@ As in S2: background with the face masked and a landmark image go in, an encoder
 at its bottleneck paints, a critic with the least-squares loss judges, at 128 x 128. What S2 leaves open:
 
 - the encoder hands its feature maps to the decoder (U-Net), so that hair and collar go on into the face;
-- what is painted is a change to a prior picture, a face that is nobody's at these landmarks: colours and
-  proportions are right before the first step;
+- what is painted is a change to a prior picture, a face that is nobody's at these landmarks, bridged to the
+  photo around it: colours and proportions are right before the first step;
 - the decoder enlarges by interpolation, then convolves: a pixel shuffle weaves a pattern;
 - the identity code modulates the bottleneck, and more weakly the next two sizes.
 """
@@ -55,14 +55,14 @@ class Generator(nn.Module):  # type: ignore[misc]  # torch's classes have no typ
         self.refine_128 = _convolution(at_128 + SEEN, at_128)
         self.paint = _convolution(at_128, 3)
         with torch.no_grad():
-            self.paint.weight.mul_(0.3)  # begin near the prior
+            self.paint.weight.mul_(0.1)  # begin near the prior
 
     def forward(self, seen: Tensor, code: Tensor) -> Tensor:
         """Paint.
 
         Args:
-            seen: [batch, 8, 128, 128]: photo (0 inside the mask), mask (0 or 1), lines, prior (0 around the
-                face), all -1 to 1 but the mask.
+            seen: [batch, 8, 128, 128]: photo (0 inside the mask), mask (0 or 1), lines, prior, all -1 to 1
+                but the mask.
             code: [batch, 128], of length sqrt(128).
 
         Returns:
@@ -80,8 +80,8 @@ class Generator(nn.Module):  # type: ignore[misc]  # torch's classes have no typ
         places = self.up_64(places, at_64, identity)
         places = _active(self.narrow(_active(self.refine_64(places))))
         places = _active(self.refine_128(torch.cat([_doubled(places), seen], 1)))
-        photo, mask, prior = seen[:, :3], seen[:, 3:4], seen[:, 5:]
-        return photo + mask * prior + self.paint(places)
+        prior = seen[:, 5:]  # outside the mask it is the photo
+        return prior + self.paint(places)
 
 
 class Critic(nn.Module):  # type: ignore[misc]  # torch's classes have no types here

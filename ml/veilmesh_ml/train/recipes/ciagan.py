@@ -73,8 +73,8 @@ class CiaganTrainingConfig:
     learning_rate: float = 4e-4
     critic_rate: float = 1e-3
     prior: str = "either"
-    critic: float = 0.5
-    pixels: float = 4.0
+    critic: float = 1.0
+    pixels: float = 2.0
     maps: float = 0.5
     identity: float = 0.5
     near: float = 0.08
@@ -252,8 +252,8 @@ class CiaganTraining:
         own = with_forehead(landmarks)
         new = deidentified(landmarks, surrogates.shapes[donor], surrogates.shape_model, CAUTION, 1.0)
         texture = self._textures[donor] if of_donor else self._mean_texture
-        given = conditions(own, new, texture, surrogates.mean_shape)
         photo = self._pixels[index]
+        given = conditions(photo, own, new, texture, surrogates.mean_shape)
         rim = mask_outline(own, new)
         warped = warp_picture(photo, np.concatenate([new, rim]), np.concatenate([own, rim]), len(photo))
         share = given.mask[..., np.newaxis] / np.float32(255)

@@ -132,7 +132,7 @@ class TestCiagan:
             photo, mask, lines, prior = (
                 np.asarray(drawn[name])[index] for name in ("photo", "mask", "lines", "prior")
             )
-            used = network_input(visible(photo, mask), Conditions(mask, lines, prior))
+            used = network_input(Conditions(visible(photo, mask), mask, lines, prior))
             assert np.allclose(used, trained_with, atol=1e-6)
 
     def test_codes_are_of_one_length_and_nobodys(self, packed: Packed, guide: Mapping[str, Any]) -> None:

@@ -86,24 +86,33 @@ class TestConditions:
         assert (mask > 0).sum() > 1.15 * (filled(wide[OUTLINE]) > 0).sum()
         assert mask[:8].max() == 0
 
-    def test_the_prior_is_a_face_on_grey(self, face: Points, mean_shape: Points) -> None:
+    def test_the_prior_is_a_face_bridged_to_the_photo(self, face: Points, mean_shape: Points) -> None:
         texture = np.full((160, 160, 3), 200, dtype=np.uint8)
-        given = conditions(face, face, texture, mean_shape)
+        photo = np.full((CANVAS_PX, CANVAS_PX, 3), 40, dtype=np.uint8)
+        given = conditions(photo, face, face, texture, mean_shape)
         assert given.prior[67, 64].tolist() == [200, 200, 200]
-        assert given.prior[2, 2].tolist() == [127, 127, 127]
-        inside = given.prior[..., 0] == 200
-        assert (given.mask[inside] > 0).all()
+        assert (given.prior[given.mask == 0] == 40).all()
+        steps = np.abs(np.diff(given.prior[67, :, 0].astype(int)))
+        assert 0 < steps.max() < 80  # from 40 to 200 at once would be an edge
 
     def test_lines_follow_the_surrogate_alone(self, face: Points, mean_shape: Points) -> None:
         texture = np.zeros((160, 160, 3), dtype=np.uint8)
         moved = face + np.array([3.0, 1.0])
         given, other = (
-            conditions(face, face, texture, mean_shape),
-            conditions(moved, face, texture, mean_shape),
+            conditions(_noise(1), face, face, texture, mean_shape),
+            conditions(_noise(1), moved, face, texture, mean_shape),
         )
         assert np.array_equal(given.lines, landmark_lines(face))
         assert np.array_equal(given.lines, other.lines)
-        assert np.array_equal(given.prior, other.prior)
+
+    def test_nothing_of_the_face_goes_in(self, face: Points, mean_shape: Points) -> None:
+        mask = filled(mask_outline(face, face))
+        one, other = (_noise(seed) for seed in (1, 2))
+        other[mask == 0] = one[mask == 0]
+        texture = _noise(3).repeat(2, axis=0).repeat(2, axis=1)[:160, :160]
+        given, again = (conditions(photo, face, face, texture, mean_shape) for photo in (one, other))
+        for name in ("surrounding", "mask", "lines", "prior"):
+            assert np.array_equal(getattr(given, name), getattr(again, name)), name
 
     def test_no_pixel_beneath_the_mask_is_visible(self, face: Points) -> None:
         mask = filled(mask_outline(face, face))
