@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from veilmesh_chaincode.records.enrolment import Reference, ReferenceStatus
 
 from veilmesh_node.environment import Environment
-from veilmesh_node.errors import VaultIntegrityError
+from veilmesh_node.errors import ContentError, VaultIntegrityError
 from veilmesh_node.journal import Kind
 from veilmesh_node.vault import StoredTemplate
 
@@ -42,14 +42,18 @@ class Agreement:
 
     async def _look(self) -> list[Disagreement]:
         recorded = await self._recorded()
+        try:
+            present = set(await self._env.content.ids())
+        except ContentError as err:
+            return [*self._differences_in_vault(recorded), Disagreement("", f"surrogates: {err}")]
+        return [*self._differences_in_vault(recorded), *self._differences_in_content(present)]
+
+    def _differences_in_vault(self, recorded: Mapping[str, Reference]) -> Iterator[Disagreement]:
         busy = {operation.subject for operation in self._env.journal.unfinished()}
         stored = {template.reference_id: template for template in self._env.vault.stored()}
-        found = [
-            Disagreement(reference_id, what)
-            for reference_id in sorted(({*recorded, *stored}) - busy)
-            for what in self._differences(recorded.get(reference_id), stored.get(reference_id))
-        ]
-        return found + list(self._content_differences(stored, busy))
+        for reference_id in sorted(({*recorded, *stored}) - busy):
+            for what in self._differences(recorded.get(reference_id), stored.get(reference_id)):
+                yield Disagreement(reference_id, what)
 
     async def _recorded(self) -> Mapping[str, Reference]:
         """Return the ledger's references that this node owns and that are not erased."""
@@ -65,18 +69,15 @@ class Agreement:
             if not bookmark:
                 return recorded
 
-    def _content_differences(
-        self, stored: Mapping[str, StoredTemplate], busy: set[str]
-    ) -> Iterator[Disagreement]:
-        present = set(self._env.content.ids())
-        for template in stored.values():
+    def _differences_in_content(self, present: set[str]) -> Iterator[Disagreement]:
+        unfinished = self._env.journal.unfinished()
+        busy = {operation.subject for operation in unfinished}
+        stored = list(self._env.vault.stored())
+        for template in stored:
             if template.surrogate_cid not in present and template.reference_id not in busy:
                 yield Disagreement(template.reference_id, "its surrogate is not in the content store")
-        used = {template.surrogate_cid for template in stored.values()}
-        if any(
-            operation.kind in {Kind.ENROL, Kind.UPDATE, Kind.ERASE}
-            for operation in self._env.journal.unfinished()
-        ):
+        used = {template.surrogate_cid for template in stored}
+        if any(operation.kind in {Kind.ENROL, Kind.UPDATE, Kind.ERASE} for operation in unfinished):
             return  # one of them may be about to use, or to remove, what is left over
         for cid in sorted(present - used):
             yield Disagreement("", f"content {cid} belongs to no reference")

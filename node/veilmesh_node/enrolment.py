@@ -56,8 +56,8 @@ from veilmesh_node.ports import (
     UPDATE_REFERENCE,
     Faces,
     FoundFace,
-    Surrogate,
 )
+from veilmesh_node.surrogate import Surrogate
 from veilmesh_node.vault import NewTemplate, Recalled
 
 MAX_PHOTOS = 16
@@ -172,7 +172,7 @@ class Enrolment:
                     self._env.ledger, operation, committed=self._registered(operation), again=Step.SEALED
                 )
             case Step.REGISTERED:
-                self._remove_replaced(operation)
+                await self._remove_replaced(operation)
                 anchor = AnchorBatch(merkle_root=self._tree(operation).root.hex(), leaf_count=1)
                 return await endorse(self._env.ledger, operation, ANCHOR_BATCH, anchor, step=Step.ANCHORING)
             case Step.ANCHORING:
@@ -187,10 +187,9 @@ class Enrolment:
             return None
         reference_id, version = operation.subject, int(operation.state["version"])
 
-        def remove_rest() -> None:
+        async def remove_rest() -> None:
             self._env.vault.scrub()
-            if not self._env.vault.uses_content(cid, besides=(reference_id, version)):
-                self._env.content.remove(cid)
+            await self._env.remove_content(cid, besides=(reference_id, version))
 
         return Traces(in_vault=lambda: self._env.vault.destroy(reference_id, version), outside=remove_rest)
 
@@ -221,7 +220,7 @@ class Enrolment:
         )
         signed = receipts.sign(self._receipt(surrogate, request.photos[0], new, policy), self._env.signer)
         registration = self._registration(request, new, surrogate, signed, policy)
-        return self._store(
+        return await self._store(
             operation,
             new,
             surrogate=surrogate,
@@ -267,7 +266,7 @@ class Enrolment:
                 return None
             raise
 
-    def _store(
+    async def _store(
         self,
         operation: Operation,
         new: NewTemplate,
@@ -278,7 +277,7 @@ class Enrolment:
         replaced: Reference | None,
         renewal: Renewal,
     ) -> Operation:
-        """Take an operation from `started` to `sealed`, with no wait in between."""
+        """Take an operation from `started` to `sealed`."""
         planned = {
             "cid": registration.surrogate_cid,
             "version": new.version,
@@ -287,18 +286,16 @@ class Enrolment:
             "renewal": renewal,
         }
         operation = self._env.journal.record(operation, Transition(Step.PLANNED, planned))
-        self._env.content.put(surrogate.image)
-        sealed = {"registration": registration.to_bytes().decode(), "receipt": signed.to_bytes().decode()}
-        return self._env.journal.record(
-            operation,
-            Transition(
-                Step.SEALED,
-                sealed,
-                effect=lambda: self._env.vault.store(
-                    new, surrogate_cid=registration.surrogate_cid, receipt=signed.to_bytes()
-                ),
+        sealed = Transition(
+            Step.SEALED,
+            {"registration": registration.to_bytes().decode(), "receipt": signed.to_bytes().decode()},
+            effect=lambda: self._env.vault.store(
+                new, surrogate_cid=registration.surrogate_cid, receipt=signed.to_bytes()
             ),
         )
+        async with self._env.content_lock:
+            await self._env.content.put(surrogate)
+            return self._env.journal.record(operation, sealed)
 
     def _receipt(self, surrogate: Surrogate, photo: bytes, new: NewTemplate, policy: Policy) -> Receipt:
         return Receipt(
@@ -352,14 +349,13 @@ class Enrolment:
             effect=lambda: self._env.vault.activate(reference_id, version),
         )
 
-    def _remove_replaced(self, operation: Operation) -> None:
+    async def _remove_replaced(self, operation: Operation) -> None:
         """Leave nothing of what an update replaced."""
         replaced_cid = operation.state["replaced_cid"]
         if not replaced_cid:
             return
         self._env.vault.scrub()
-        if not self._env.vault.uses_content(replaced_cid, besides=(operation.subject, 0)):
-            self._env.content.remove(replaced_cid)
+        await self._env.remove_content(replaced_cid, besides=(operation.subject, 0))
 
     def _anchored(self, operation: Operation) -> Transition:
         signed = SignedReceipt.from_bytes(operation.state["receipt"].encode())

@@ -1,5 +1,6 @@
 """What every operation of one node shares."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ class Environment:
     clock: Clock
     operations: Operations
     request_key: Secret = field(repr=False)  # of the journal's fingerprints
+    # Held from putting content until the vault knows whose it is, and from asking the vault until it is
+    # removed: two references may have the same surrogate.
+    content_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
     def signer(self) -> Signer:
@@ -35,6 +39,17 @@ class Environment:
     @property
     def journal(self) -> Journal:
         return self.operations.journal
+
+    async def remove_content(self, cid: str, *, besides: tuple[str, int]) -> None:
+        """Remove a surrogate, unless another template than `besides` has the same one.
+
+        Args:
+            cid: its content id.
+            besides: reference id and version of a template that does not count; no template has version 0.
+        """
+        async with self.content_lock:
+            if not self.vault.uses_content(cid, besides=besides):
+                await self.content.remove(cid)
 
     def require_faces(self) -> Faces:
         """Return the face library.

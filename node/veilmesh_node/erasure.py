@@ -88,7 +88,7 @@ class Erasure:
                     again=Step.DESTROYED,
                 )
             case Step.COMMITTED:
-                self._remove_surrogates(operation)
+                await self._remove_surrogates(operation)
                 return Transition(DONE)
         raise AssertionError(f"step {operation.step} does not advance")
 
@@ -121,7 +121,6 @@ class Erasure:
         if reference.owner_node_id != self._env.node_id:
             raise HeldElsewhereError(reference.reference_id, reference.owner_node_id)
 
-    def _remove_surrogates(self, operation: Operation) -> None:
+    async def _remove_surrogates(self, operation: Operation) -> None:
         for cid in operation.state["cids"]:
-            if not self._env.vault.uses_content(cid, besides=(operation.subject, 0)):
-                self._env.content.remove(cid)
+            await self._env.remove_content(cid, besides=(operation.subject, 0))

@@ -17,9 +17,13 @@ NodeError
 ├── InvalidRequestError          a request that says something impossible
 ├── OperationInProgressError     the same key, or the same reference, is being worked on
 ├── IdempotencyConflictError     the key was used before, for another request
-├── ContentError
+├── ContentError                 the content store failed
 │   ├── ContentNotFoundError
-│   └── ContentMismatchError     stored bytes that are not what their content id says
+│   ├── ContentMismatchError     stored bytes that are not what their content id says
+│   ├── ContentTooLargeError     more bytes than a surrogate can have
+│   ├── ContentUnavailableError  the IPFS daemon is out of reach, or gave no answer in time
+│   └── PublicDaemonError        the IPFS daemon takes part in the public network, where nothing may go
+├── IpfsMissingError             the client of IPFS daemons is not installed
 ├── SealingError                 does not open: other key, other binding, or changed on the way
 ├── ReceiptError                 a privacy receipt that does not hold; says what is wrong
 ├── SealedKeyError               a sealed key that is none, or not of this picture or order
@@ -158,6 +162,27 @@ class ContentNotFoundError(ContentError):
 class ContentMismatchError(ContentError):
     def __init__(self, cid: str) -> None:
         super().__init__(f"stored content is not what its id {cid} says")
+
+
+class ContentTooLargeError(ContentError):
+    def __init__(self, what: str, limit_bytes: int) -> None:
+        super().__init__(f"{what} is larger than {limit_bytes:,} bytes")
+
+
+class ContentUnavailableError(ContentError):
+    """The content store is away, or too slow; it may be back later."""
+
+
+class PublicDaemonError(ContentError):
+    """What the public network has once got hold of cannot be taken back."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"the IPFS daemon at {address} is not private: {reason}")
+
+
+class IpfsMissingError(NodeError):
+    def __init__(self) -> None:
+        super().__init__("the client of IPFS daemons is not installed")
 
 
 class SealingError(NodeError):

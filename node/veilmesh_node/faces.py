@@ -6,11 +6,9 @@ the reference engine it stands still for 0.1 s a face.)
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,12 +18,12 @@ from veilmesh_node.config import EngineName
 from veilmesh_node.domain.decision import MICRO
 from veilmesh_node.domain.secret import Features
 from veilmesh_node.errors import FacesMissingError, HomeError, SampleRejectedError, SurrogateRefusedError
-from veilmesh_node.ports import FaceBox, FoundFace, Surrogate
+from veilmesh_node.ports import FaceBox, FoundFace
+from veilmesh_node.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from veilmesh_ml import Engine, Face, RgbImage
     from veilmesh_ml.comparison import Features as FeatureRows
-    from veilmesh_ml.release import Release
 
 FAINT = 0.2  # of the surest face's confidence; two people side by side are within a factor of two
 LIKELY = 0.2  # of a detector's confidence; the least sure of dlib's example faces has 0.22
@@ -150,7 +148,7 @@ class MlFaces:
         return Features(tuple(self._features(image, [face])[0].tolist()))
 
     def _release(self, photo: bytes, found: FoundFace, anonymizers: Sequence[str], terms: Terms) -> Surrogate:
-        from veilmesh_ml import MlError, encode_image, load_anonymizer  # noqa: PLC0415
+        from veilmesh_ml import MlError, load_anonymizer  # noqa: PLC0415
         from veilmesh_ml.gate import GateLevel, ReleaseGate  # noqa: PLC0415
         from veilmesh_ml.release import release  # noqa: PLC0415
 
@@ -170,12 +168,7 @@ class MlFaces:
             raise SurrogateRefusedError(
                 f"only {released.method} passed the release gate, and the policy does not allow it here"
             )
-        return Surrogate(
-            image=encode_image(released.image),
-            anonymizer=released.method,
-            parameters_sha256=_digest(released),
-            gate_model_digest=self._engine.model_digest,
-        )
+        return Surrogate(released, gate_model_digest=self._engine.model_digest)
 
 
 def _found(face: "Face", clarity: float, features: Features) -> FoundFace:
@@ -216,9 +209,3 @@ def _read(photo: bytes) -> "RgbImage":
         return read_image(photo)
     except MlError as err:
         raise SampleRejectedError([str(err)]) from err
-
-
-def _digest(released: "Release") -> str:
-    """SHA-256 of each face's parameters, in order: JSON, keys sorted, numbers as Python writes them."""
-    parameters = [dict(face.parameters) for face in released.faces]
-    return sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()

@@ -46,6 +46,6 @@ class Inquiry:
         reference = await self._env.ledger.reference(reference_id)
         return StoredSurrogate(
             cid=reference.surrogate_cid,
-            image=self._env.content.get(reference.surrogate_cid),
+            image=await self._env.content.get(reference.surrogate_cid),
             receipt=self._env.vault.receipt(reference_id, reference.version),
         )

@@ -51,7 +51,7 @@ class Traces:
     """How to remove what an operation left in this node. Both may be called again."""
 
     in_vault: Callable[[], None]  # within the journal's transaction
-    outside: Callable[[], None]  # after its commit
+    outside: Callable[[], Awaitable[None]]  # after its commit
 
 
 class Procedure(Protocol):
@@ -167,7 +167,7 @@ class Operations:
         step, traces = operation.step, await procedure.undo(operation)
         if traces is not None:
             operation = self._journal.record(operation, Transition(UNDOING, effect=traces.in_vault))
-            traces.outside()
+            await traces.outside()
         self._journal.forget(operation)
         self._complaints.pop(operation.operation_id, None)
         _log.info("operation %s (%s) was undone at %s", operation.operation_id, operation.kind, step)

@@ -4,7 +4,7 @@
 memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ from veilmesh_chaincode.records.release import AnchorBatch
 from veilmesh_chaincode.records.unsealing import Unsealing, UnsealingId
 
 from veilmesh_node.domain.secret import Features
+from veilmesh_node.surrogate import Surrogate
 
 Request = TypeVar("Request", bound=Document)
 
@@ -119,25 +120,38 @@ class Ledger(Protocol):
 
 
 class ContentStore(Protocol):
-    """Bytes by content id."""
+    """This node's surrogates by content id. Nothing else can be put into one.
 
-    def put(self, content: bytes) -> str: ...
+    Every method raises `ContentUnavailableError` where the store does not answer, and `ContentError` where it
+    fails.
+    """
 
-    def get(self, cid: str) -> bytes: ...
+    async def put(self, surrogate: Surrogate) -> str:
+        """Store a surrogate's image, for good, and return its content id.
 
-    def remove(self, cid: str) -> None: ...
+        Raises:
+            StorageFullError: no space left; nothing was stored.
+            ContentTooLargeError: nobody could read it.
+        """
+        ...
 
-    def ids(self) -> Iterable[str]: ...
+    async def get(self, cid: str) -> bytes:
+        """Return the content of `cid`, checked against it.
 
+        Raises:
+            ContentNotFoundError: it is not to be had.
+            ContentMismatchError: what the store holds is something else.
+            ContentTooLargeError: it is more than a surrogate can be.
+        """
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Surrogate:
-    """An anonymized picture that withstood the release gate."""
+    async def remove(self, cid: str) -> None:
+        """Remove `cid` and what it occupied; it need not be here."""
+        ...
 
-    image: bytes = field(repr=False)  # PNG
-    anonymizer: str
-    parameters_sha256: str  # of the method's parameters
-    gate_model_digest: str  # of the encoder that attacked it
+    async def ids(self) -> Collection[str]:
+        """Return the ids of all that was put here and not removed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

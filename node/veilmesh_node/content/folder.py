@@ -7,15 +7,18 @@ consortium, so nothing here guards the files; the node's home, in which they lie
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from veilmesh_node.content.cid import content_id
-from veilmesh_node.errors import ContentError, ContentMismatchError, ContentNotFoundError, StorageFullError
+from veilmesh_node.content.checked import MAX_CONTENT_BYTES, incoming, outgoing
+from veilmesh_node.errors import ContentError, ContentNotFoundError, StorageFullError
+from veilmesh_node.surrogate import Surrogate
 
 
 class FolderContentStore:
+    """Implements `ports.ContentStore`. Its methods wait for the disk, and for nothing else."""
+
     def __init__(self, folder: Path) -> None:
         """Open, or make, the store; what a killed process left half written is removed."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,13 +26,9 @@ class FolderContentStore:
         for part in folder.glob("??/*.part"):
             part.unlink()
 
-    def put(self, content: bytes) -> str:
-        """Store `content` and return its id; it is on the disk when this returns.
-
-        Raises:
-            StorageFullError: no space left; nothing was stored.
-        """
-        cid = content_id(content)
+    async def put(self, surrogate: Surrogate) -> str:
+        """Store a surrogate's image and return its id; it is on the disk when this returns."""
+        cid, content = outgoing(surrogate)
         path = self._path(cid)
         if path.exists():
             return cid
@@ -38,30 +37,20 @@ class FolderContentStore:
             _write_whole(path, content)
         return cid
 
-    def get(self, cid: str) -> bytes:
-        """Return the content of `cid`.
+    async def get(self, cid: str) -> bytes:
+        path = self._path(cid)
+        with _translated():
+            if not path.exists():
+                raise ContentNotFoundError(cid)
+            with path.open("rb") as file:
+                return incoming(cid, file.read(MAX_CONTENT_BYTES + 1))
 
-        Raises:
-            ContentNotFoundError: it is not here.
-            ContentMismatchError: the file was changed.
-        """
-        try:
-            content = self._path(cid).read_bytes()
-        except FileNotFoundError as err:
-            raise ContentNotFoundError(cid) from err
-        if content_id(content) != cid:
-            raise ContentMismatchError(cid)
-        return content
-
-    def remove(self, cid: str) -> None:
-        """Remove `cid`; it need not be here."""
+    async def remove(self, cid: str) -> None:
         with _translated():
             self._path(cid).unlink(missing_ok=True)
 
-    def ids(self) -> Iterator[str]:
-        """All content ids in the store."""
-        for path in self._folder.glob("??/b*"):
-            yield path.name
+    async def ids(self) -> Collection[str]:
+        return [path.name for path in self._folder.glob("??/b*")]
 
     def _path(self, cid: str) -> Path:
         if not cid.isalnum():

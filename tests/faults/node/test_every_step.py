@@ -136,7 +136,7 @@ async def test_update_killed_at_every_step(org1: MemoryNode) -> None:
         await org1.node.enrolment.update(reference_id, request)
         after = await org1.ledger.reference(reference_id)
         assert after.version == before.version + 1, f"doubled or lost at {point}"
-        assert list(org1.content.ids()) == [after.surrogate_cid]
+        assert list(await org1.content.ids()) == [after.surrogate_cid]
         assert [each.version for each in org1.vault.stored()] == [after.version]
         assert after.renewal is Renewal.COMPARED
         recalled = org1.vault.recall(reference_id)
@@ -174,7 +174,7 @@ async def test_erase_killed_at_every_step(org1: MemoryNode) -> None:
         erased = await org1.ledger.reference(reference_id)
         assert erased.status is ReferenceStatus.ERASED, point
         assert list(org1.vault.stored()) == []
-        assert list(org1.content.ids()) == []
+        assert list(await org1.content.ids()) == []
         assert await found_in(org1, "ada") == []
         if not point:
             break

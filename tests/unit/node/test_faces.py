@@ -11,7 +11,7 @@ from veilmesh_chaincode.records.policy import Terms
 from veilmesh_node.domain.decision import decide
 from veilmesh_node.errors import HomeError, SampleRejectedError, SurrogateRefusedError
 from veilmesh_node.faces import MlFaces
-from veilmesh_node.ports import Surrogate
+from veilmesh_node.surrogate import Surrogate
 
 from tests.unit.chaincode.consortium import TERMS
 from tests.unit.ml.tiny_onnx import FEATURES, write_encoder

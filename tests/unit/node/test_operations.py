@@ -55,6 +55,7 @@ from tests.unit.node.plugs import (
     MemoryNode,
     draft,
     enrol_request,
+    forged_surrogate,
     photo,
     verify_request,
 )
@@ -224,7 +225,7 @@ async def test_without_a_ledger_nothing_is_begun(org1: MemoryNode) -> None:
     with pytest.raises(LedgerUnavailableError):
         await org1.node.enrolment.enrol(enrol_request(photo("ada")))
     assert org1.journal.unfinished() == []
-    assert list(org1.content.ids()) == []
+    assert list(await org1.content.ids()) == []
 
 
 async def test_collisions_are_tried_anew(org1: MemoryNode) -> None:
@@ -249,7 +250,7 @@ async def test_update_replaces_everything(org1: MemoryNode, org2: MemoryNode) ->
     assert after.version == 2
     assert after.surrogate_cid != before.surrogate_cid
     assert await settled(org1)
-    assert list(org1.content.ids()) == [after.surrogate_cid]
+    assert list(await org1.content.ids()) == [after.surrogate_cid]
     verified = await org2.node.verification.verify(verify_request(photo("ada", 3), before.reference_id))
     assert verified.outcome is Outcome.MATCH
     history = await org1.node.inquiry.history(before.reference_id)
@@ -329,7 +330,7 @@ async def test_erasure_leaves_a_tombstone_alone(org1: MemoryNode) -> None:
     erased = await org1.node.erasure.erase(reference.reference_id, idempotency_key="")
     assert erased.reference.status is ReferenceStatus.ERASED
     assert list(org1.vault.stored()) == []
-    assert list(org1.content.ids()) == []
+    assert list(await org1.content.ids()) == []
     with pytest.raises(ContentNotFoundError):
         await org1.node.inquiry.surrogate(reference.reference_id)
     with pytest.raises(Refusal) as caught:
@@ -667,7 +668,7 @@ async def test_a_full_disk_leaves_nothing_half_done(org1: MemoryNode, reference:
     org1.database.rows("PRAGMA max_page_count = 1000000")
     assert await org1.operations.resume() == 0
     assert await settled(org1)
-    assert reference.surrogate_cid in set(org1.content.ids())
+    assert reference.surrogate_cid in set(await org1.content.ids())
 
 
 def full_disk_at(*points: str) -> Callable[[StepPoint], None]:
@@ -710,7 +711,7 @@ async def test_a_failed_undo_does_not_go_on_without_its_content(org1: MemoryNode
     with pytest.raises(StorageFullError):
         await org1.node.enrolment.enrol(enrol_request(photo("ada"), key="k"))
     assert len(org1.journal.unfinished()) == 1
-    assert len(list(org1.content.ids())) == 1
+    assert len(list(await org1.content.ids())) == 1
     org1.restart()
     assert await org1.operations.resume() == 0
     assert await settled(org1)
@@ -744,7 +745,7 @@ async def test_a_node_that_the_network_turns_away_keeps_no_template(org1: Memory
     with pytest.raises(TransactionRefusedError):
         await org1.node.enrolment.enrol(enrol_request(photo("ada")))
     assert await settled(org1)
-    assert list(org1.content.ids()) == []
+    assert list(await org1.content.ids()) == []
 
 
 async def test_a_transaction_whose_fate_is_not_told_is_waited_for(org1: MemoryNode) -> None:
@@ -812,7 +813,7 @@ async def test_a_template_that_does_not_open_is_a_disagreement(
 
 async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> None:
     assert org1.database is not None
-    stray = org1.content.put(b"stray")
+    stray = await org1.content.put(forged_surrogate(b"stray"))
     org1.database.execute("UPDATE templates SET commitment = ?", ("0" * 64,))
     found = await org1.node.agreement.check()
     assert {(each.reference_id, each.what) for each in found} == {
@@ -820,7 +821,7 @@ async def test_disagreement_is_found(org1: MemoryNode, reference: Reference) -> 
         ("", f"content {stray} belongs to no reference"),
     }
     org1.vault.destroy(reference.reference_id)
-    org1.content.remove(reference.surrogate_cid)
-    org1.content.remove(stray)
+    await org1.content.remove(reference.surrogate_cid)
+    await org1.content.remove(stray)
     (lost,) = await org1.node.agreement.check()
     assert lost.what == "the ledger holds a reference (active), the vault no template"
