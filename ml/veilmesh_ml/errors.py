@@ -6,6 +6,10 @@ MlError                     base: a message and, where there is one, a hint that
 │   ├── UnsupportedImageError   a picture, but of a kind we do not read (32-bit float, say)
 │   ├── ImageTooLargeError      refused from its header, before any pixel was decoded
 │   └── DamagedImageError       cut short or broken inside
+├── VideoError              a video that cannot be read or written; names it
+│   ├── NotAVideoError          the bytes are no video we know, or hold no moving picture
+│   ├── UnsupportedVideoError   a video, but of a kind we do not read or write
+│   └── DamagedVideoError       cut short or broken inside
 ├── ModelError              a model file or the library that reads it is missing, or is not the one we pinned
 ├── DeviceError             the GPU that was asked for, or the library for it, is not there
 ├── TrainingError           a training cannot begin or go on
@@ -52,6 +56,22 @@ class ImageTooLargeError(ImageError):
 
 
 class DamagedImageError(ImageError):
+    pass
+
+
+class VideoError(MlError):
+    pass
+
+
+class NotAVideoError(VideoError):
+    pass
+
+
+class UnsupportedVideoError(VideoError):
+    pass
+
+
+class DamagedVideoError(VideoError):
     pass
 
 

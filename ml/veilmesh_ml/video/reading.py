@@ -1,0 +1,213 @@
+"""Reads a video as a stream: decoded frames of its one moving picture, and the other streams' packets.
+
+Nothing is held but what the decoder holds. What is wrong with a file is told when it is met, which may be at
+its end: a video that was cut short is complete up to there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from veilmesh_ml.errors import DamagedVideoError, NotAVideoError, UnsupportedVideoError, VideoError
+from veilmesh_ml.image import MAX_PIXELS
+from veilmesh_ml.threads import default_threads
+from veilmesh_ml.video.orientation import Orientation
+
+_COPY_AGAIN: Final = "copy the file again from where it came from"
+# A container that tells its length may be off by so much: 2 % and a second, as where sound goes on longer.
+_MISSING_SHARE, _MISSING_S = 0.02, 1.0
+
+Copied: TypeAlias = "Packet[Stream]"
+Item: TypeAlias = "VideoFrame | Copied"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What is known before anything is decoded.
+
+    Attributes:
+        width, height: as stored, pixels.
+        frames: how many there will be, as the container says or by length and rate; 0 where nothing tells.
+        rate: frames a second on the average, as the container says; 0 where nothing tells.
+        time_base: seconds of one tick of the timestamps.
+    """
+
+    width: int
+    height: int
+    frames: int
+    rate: float
+    time_base: Fraction
+
+
+class VideoReader:
+    """An open video; iterate over it once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file and decode its first frame.
+
+        Raises:
+            NotAVideoError: empty, no video, or sound alone.
+            UnsupportedVideoError: several moving pictures, or frames too large.
+            DamagedVideoError: no frame can be decoded.
+            VideoError: it cannot be opened.
+        """
+        self.path = path
+        self._container = _open(path)
+        try:
+            self.stream = _moving_picture(self._container, path)
+            self.stream.codec_context.thread_count = default_threads()
+            self.stream.codec_context.thread_type = "AUTO"
+            self._packets = 0
+            self._items = self._decoded()
+            self._before: list[Copied] = []
+            self.first = self._first_frame()
+            self.orientation = Orientation.of(self.first)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    @property
+    def others(self) -> list[Stream]:
+        """Sound, subtitles and data; neither covers, which may show a face, nor attachments."""
+        return [
+            stream
+            for stream in self._container.streams
+            if stream.type != "video" and not isinstance(stream, AttachmentStream)
+        ]
+
+    @property
+    def facts(self) -> VideoFacts:
+        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(0)
+        frames = self.stream.frames
+        if not frames and self._container.duration:
+            frames = round(self._container.duration / av.time_base * rate)
+        assert self.stream.time_base is not None  # noqa: S101 (every demuxer sets it; for the type checker)
+        return VideoFacts(self.first.width, self.first.height, frames, float(rate), self.stream.time_base)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield frames in the order they are shown, each with a later `pts`, and packets as they lie between.
+
+        Raises:
+            DamagedVideoError: broken, or cut short: known at the end.
+            UnsupportedVideoError: frames change their size.
+        """
+        yield from self._before
+        last = self._timed(self.first, None)
+        yield self.first
+        for item in self._items:
+            if isinstance(item, VideoFrame):
+                last = self._timed(item, last)
+            yield item
+
+    def _timed(self, frame: VideoFrame, last: int | None) -> int:
+        """Return the frame's `pts`, which it is given where the container has none."""
+        if (frame.width, frame.height) != (self.first.width, self.first.height):
+            raise UnsupportedVideoError(
+                f"{self.path} changes its size from {self.first.width} x {self.first.height} to "
+                f"{frame.width} x {frame.height}",
+                hint="cut it where the size changes",
+            )
+        if frame.pts is None:
+            facts = self.facts
+            step = 1 if not facts.rate else max(1, round(1 / (facts.rate * facts.time_base)))
+            frame.pts = 0 if last is None else last + step
+        if last is not None and frame.pts <= last:
+            raise DamagedVideoError(
+                f"{self.path} has two frames at one time, or they go back in time", hint=_COPY_AGAIN
+            )
+        return frame.pts
+
+    def _first_frame(self) -> VideoFrame:
+        for item in self._items:
+            if isinstance(item, VideoFrame):
+                if item.width * item.height > MAX_PIXELS:
+                    raise UnsupportedVideoError(
+                        f"{self.path} has frames of more than {MAX_PIXELS // 1_000_000} million pixels",
+                        hint="scale it down first",
+                    )
+                return item
+            self._before.append(item)
+        if self._packets:
+            raise DamagedVideoError(f"no frame of {self.path} can be decoded", hint=_COPY_AGAIN)
+        raise NotAVideoError(f"{self.path} has no frame", hint="there is nothing to anonymize")
+
+    def _decoded(self) -> Iterator[Item]:
+        end_s = 0.0
+        with _damaged(self.path):
+            for packet in self._container.demux([self.stream, *self.others]):
+                if packet.stream is not self.stream:
+                    if packet.size:
+                        yield packet
+                    continue
+                self._packets += bool(packet.size)
+                if packet.pts is not None and packet.time_base:
+                    end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                yield from self.stream.decode(packet)
+        self._require_whole(end_s)
+
+    def _require_whole(self, end_s: float) -> None:
+        """Compare with what the container promised."""
+        promised = self.stream.frames
+        length_s = (self._container.duration or 0) / av.time_base
+        start_s = max(0.0, (self._container.start_time or 0) / av.time_base)
+        missing_s = start_s + length_s - end_s
+        if self._packets < promised or (
+            self._packets and not promised and missing_s > max(_MISSING_S, _MISSING_SHARE * length_s)
+        ):
+            raise DamagedVideoError(f"{self.path} is cut short", hint=_COPY_AGAIN)
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as err:
+        raise DamagedVideoError(f"{path} is damaged: {err.strerror}", hint=_COPY_AGAIN) from err
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        if not path.stat().st_size:
+            raise NotAVideoError(f"{path} is empty", hint=_COPY_AGAIN)
+        return av.open(str(path), metadata_errors="replace")
+    except (av.InvalidDataError, av.EOFError) as err:
+        raise NotAVideoError(
+            f"{path} is no video that we can read, or its beginning or end is missing",
+            hint="MP4, MOV, Matroska, WebM and AVI are read, and most others",
+        ) from err
+    except OSError as err:
+        raise VideoError(
+            f"cannot read {path}: {err.strerror}", hint="check the name and permissions"
+        ) from err
+
+
+def _moving_picture(container: InputContainer, path: Path) -> VideoStream:
+    moving = [
+        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+    ]
+    if not moving:
+        raise NotAVideoError(f"{path} has no moving picture", hint="there is nothing to anonymize")
+    if len(moving) > 1:
+        raise UnsupportedVideoError(
+            f"{path} has {len(moving)} moving pictures", hint="put each into a file of its own"
+        )
+    return moving[0]
