@@ -16,8 +16,8 @@ landmarks agree, the photo is warped to them, inside the mask alone.
 | colours at 1/16 of the resolution | code of nobody | `colours` |
 
 Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
-small, hence 2e-4, falling to a tenth over the last third, and five times that for the critic, which was beaten
-at once by a generator of 4e-4. The code is not one of N people of the training:
+small, hence 2e-4, falling to a tenth over the last third, and five times that for the critic, which was
+beaten at once by a generator of 4e-4. The code is not one of N people of the training:
 such a generator paints people who exist. It is drawn (`train.identities`), and the embedding that a face of
 nobody should have is what a linear map makes of the features drawn. The critic has spectral normalisation,
 and sees what it judges shifted and recoloured at random (DiffAugment, Zhao et al. 2020), with a gradient
