@@ -236,12 +236,12 @@ class Enrolment:
         Raises:
             Refusal: MODEL_NOT_APPROVED, none is left.
         """
-        digests = {name: faces.generator_digest(name) for name in anonymizers}
+        digests = faces.generators()
         approved = [
-            name for name, digest in digests.items() if digest is None or await self._is_approved(digest)
+            name for name in anonymizers if name not in digests or await self._is_approved(digests[name])
         ]
         if not approved:
-            named = ", ".join(f"{name} ({digest})" for name, digest in digests.items())
+            named = ", ".join(f"{name} ({digests[name]})" for name in anonymizers)
             raise Refusal(
                 RefusalCode.MODEL_NOT_APPROVED, f"weights that the consortium did not approve: {named}"
             )

@@ -6,7 +6,7 @@ the reference engine it stands still for 0.1 s a face.)
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,10 +70,11 @@ class MlFaces:
     def model_digest(self) -> str:
         return self._engine.model_digest
 
-    def generator_digest(self, anonymizer: str) -> str | None:
+    def generators(self) -> Mapping[str, str]:
         from veilmesh_ml.weights import generator_digest  # noqa: PLC0415 - a node may lack the library
 
-        return generator_digest(anonymizer)
+        digests = {name: generator_digest(name) for name in self.anonymizers}
+        return {name: digest for name, digest in digests.items() if digest is not None}
 
     def close(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -4,7 +4,7 @@
 memory.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -185,8 +185,8 @@ class Faces(Protocol):
     @property
     def anonymizers(self) -> Sequence[str]: ...
 
-    def generator_digest(self, anonymizer: str) -> str | None:
-        """SHA-256 of the weights, hex, that an anonymizer's generator runs with; None where it has none."""
+    def generators(self) -> Mapping[str, str]:
+        """SHA-256 of the weights, hex, of each anonymizer that runs with a generator."""
         ...
 
     async def find_sample(self, photo: bytes) -> FoundFace:

@@ -13,6 +13,15 @@ from veilmesh_node.journal import Operation
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorStanding:
+    """A generator that this node could anonymize with once its weights are approved."""
+
+    anonymizer: str
+    digest: str  # SHA-256 of its weights, hex
+    status: str  # on the ledger; empty: nobody voted for it yet, or unknown
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReport:
     node_id: str
     msp_id: str
@@ -23,6 +32,7 @@ class NodeReport:
     roles: Sequence[str]
     policy_version: int  # 0: unknown, or none in force
     model_digest: str  # empty where no faces are installed
+    generators: Sequence[GeneratorStanding]
     reference_count: int
     unfinished: Sequence[tuple[Operation, bool]]  # and whether it is at work just now
     disagreements: Sequence[Disagreement] | None  # None where the ledger could not be asked
@@ -40,10 +50,13 @@ class Status:
         registration, policy_version = "", 0
         roles: Sequence[str] = ()
         disagreements: Sequence[Disagreement] | None = None
+        generators = {} if env.faces is None else env.faces.generators()
+        standing = dict.fromkeys(generators, "")
         reachable = True
         try:
             registration, roles = await self._registration()
             policy_version = await self._policy_version()
+            standing = {name: await self._standing(digest) for name, digest in generators.items()}
             disagreements = await self._compare()
         except LedgerUnavailableError:
             reachable = False
@@ -57,6 +70,9 @@ class Status:
             roles=roles,
             policy_version=policy_version,
             model_digest="" if env.faces is None else env.faces.model_digest,
+            generators=[
+                GeneratorStanding(name, digest, standing[name]) for name, digest in generators.items()
+            ],
             reference_count=sum(template.active for template in env.vault.stored()),
             unfinished=[
                 (operation, env.operations.is_running(operation.operation_id))
@@ -77,6 +93,12 @@ class Status:
             return (await self._env.ledger.policy()).version
         except Refusal:
             return 0
+
+    async def _standing(self, digest: str) -> str:
+        try:
+            return (await self._env.ledger.model(digest)).status.value
+        except Refusal:
+            return ""
 
     async def _compare(self) -> Sequence[Disagreement] | None:
         try:

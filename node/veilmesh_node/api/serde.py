@@ -175,6 +175,10 @@ def report_to_proto(report: NodeReport) -> node_pb2.GetStatusResponse:
         roles=report.roles,
         policy_version=report.policy_version,
         model_digest=report.model_digest,
+        generators=[
+            node_pb2.Generator(anonymizer=each.anonymizer, digest=each.digest, status=each.status)
+            for each in report.generators
+        ],
         reference_count=report.reference_count,
         unfinished=[
             node_pb2.UnfinishedOperation(

@@ -88,6 +88,11 @@ def status(home: HomeOption, as_json: JsonOption = False) -> None:
                 "roles": ", ".join(said.roles),
                 "policy": said.policy_version or "none in force",
                 "face model": said.model_digest or "the face library is not installed",
+                "generators": "\n    ".join(
+                    f"{each.anonymizer} {each.digest}: {each.status or 'nobody voted for it yet'}"
+                    for each in said.generators
+                )
+                or "none",
                 "references": said.reference_count,
                 "started": output.moment(said.started_at_s),
                 "unfinished": "; ".join(

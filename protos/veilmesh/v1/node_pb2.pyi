@@ -11,7 +11,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("node_id", "msp_id", "version", "started_at_s", "ledger_reachable", "registration", "roles", "policy_version", "model_digest", "reference_count", "unfinished", "disagreements", "agreement_checked")
+    __slots__ = ("node_id", "msp_id", "version", "started_at_s", "ledger_reachable", "registration", "roles", "policy_version", "model_digest", "reference_count", "unfinished", "disagreements", "agreement_checked", "generators")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     MSP_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class GetStatusResponse(_message.Message):
     UNFINISHED_FIELD_NUMBER: _ClassVar[int]
     DISAGREEMENTS_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    GENERATORS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     msp_id: str
     version: str
@@ -38,7 +39,18 @@ class GetStatusResponse(_message.Message):
     unfinished: _containers.RepeatedCompositeFieldContainer[UnfinishedOperation]
     disagreements: _containers.RepeatedCompositeFieldContainer[Disagreement]
     agreement_checked: bool
-    def __init__(self, node_id: _Optional[str] = ..., msp_id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_s: _Optional[int] = ..., ledger_reachable: bool = ..., registration: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., policy_version: _Optional[int] = ..., model_digest: _Optional[str] = ..., reference_count: _Optional[int] = ..., unfinished: _Optional[_Iterable[_Union[UnfinishedOperation, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., agreement_checked: bool = ...) -> None: ...
+    generators: _containers.RepeatedCompositeFieldContainer[Generator]
+    def __init__(self, node_id: _Optional[str] = ..., msp_id: _Optional[str] = ..., version: _Optional[str] = ..., started_at_s: _Optional[int] = ..., ledger_reachable: bool = ..., registration: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., policy_version: _Optional[int] = ..., model_digest: _Optional[str] = ..., reference_count: _Optional[int] = ..., unfinished: _Optional[_Iterable[_Union[UnfinishedOperation, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., agreement_checked: bool = ..., generators: _Optional[_Iterable[_Union[Generator, _Mapping]]] = ...) -> None: ...
+
+class Generator(_message.Message):
+    __slots__ = ("anonymizer", "digest", "status")
+    ANONYMIZER_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    anonymizer: str
+    digest: str
+    status: str
+    def __init__(self, anonymizer: _Optional[str] = ..., digest: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
 
 class UnfinishedOperation(_message.Message):
     __slots__ = ("operation_id", "kind", "step", "subject", "tx_id", "started_at_s", "updated_at_s", "running")

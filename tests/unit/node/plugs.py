@@ -114,10 +114,10 @@ class MemoryFaces:
 
     model_digest = MODEL
     anonymizers: Sequence[str] = ("mask", "blur")
-    generators: Mapping[str, str] = MappingProxyType({})  # digests of weights, by anonymizer
+    generator_digests: Mapping[str, str] = MappingProxyType({})  # by anonymizer
 
-    def generator_digest(self, anonymizer: str) -> str | None:
-        return self.generators.get(anonymizer)
+    def generators(self) -> Mapping[str, str]:
+        return self.generator_digests
 
     async def find_sample(self, photo: bytes) -> FoundFace:
         features = await self.encode_probe(photo)

@@ -45,6 +45,7 @@ from veilmesh_node.errors import (
 from veilmesh_node.journal import Kind, StepPoint
 from veilmesh_node.ports import OPEN_AUTHENTICATION
 from veilmesh_node.sealing import SUITE, seal
+from veilmesh_node.status import GeneratorStanding
 from veilmesh_node.verification import Probe, binding_of
 
 from tests.unit.chaincode.consortium import TERMS, operator
@@ -94,7 +95,7 @@ class TestGenerators:
 
     @pytest.fixture(autouse=True)
     def _mask_has_a_generator(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(MemoryFaces, "generators", {"mask": self.WEIGHTS})
+        monkeypatch.setattr(MemoryFaces, "generator_digests", {"mask": self.WEIGHTS})
 
     async def test_without_approval_another_is_taken(
         self, org1: MemoryNode, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +122,14 @@ class TestGenerators:
         await consortium.world.approve_model(self.WEIGHTS)
         enrolled = await org1.node.enrolment.enrol(enrol_request(photo("ada")))
         assert enrolled.reference.anonymizer == "mask"
+
+    async def test_the_nodes_status_tells_the_digest_and_how_it_stands(
+        self, consortium: MemoryConsortium, org1: MemoryNode
+    ) -> None:
+        assert (await org1.node.status.report()).generators == [GeneratorStanding("mask", self.WEIGHTS, "")]
+        await consortium.world.approve_model(self.WEIGHTS)
+        (standing,) = (await org1.node.status.report()).generators
+        assert standing.status == "approved"
 
 
 async def test_the_receipt_holds(org1: MemoryNode) -> None:
