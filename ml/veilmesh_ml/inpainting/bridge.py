@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def bridged(picture: NDArray[np.floating], known: NDArray[np.floating]) -> NDArray[np.float32]:
+def bridged(picture: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the picture with its unknown pixels filled.
 
     Args:
@@ -18,7 +18,7 @@ def bridged(picture: NDArray[np.floating], known: NDArray[np.floating]) -> NDArr
         known: how sure each pixel is, 0 to 1, (side, side); somewhere above 0.
     """
     levels = []
-    sums, weights = (picture * known[..., np.newaxis]).astype(np.float32), known.astype(np.float32)
+    sums, weights = picture * known[..., np.newaxis], known
     while True:
         levels.append((sums / np.maximum(weights, 1e-6)[..., np.newaxis], weights))
         if len(weights) == 1:
@@ -26,19 +26,19 @@ def bridged(picture: NDArray[np.floating], known: NDArray[np.floating]) -> NDArr
         sums, weights = _halved(sums), _halved(weights)
         surer = np.maximum(weights, 1.0)  # four pixels are no surer than one
         sums, weights = sums / surer[..., np.newaxis], weights / surer
-    filled = levels.pop()[0]
+    filled: NDArray[np.float64] = levels.pop()[0]
     for values, sure in reversed(levels):
         share = np.minimum(sure, 1.0)[..., np.newaxis]
         filled = values * share + _doubled(filled) * (1 - share)
-    return np.asarray(filled, dtype=np.float32)
+    return filled
 
 
-def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halved(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sums over 2 x 2 pixels."""
     return np.asarray(values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2])
 
 
-def _doubled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _doubled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Twice the side, by straight lines between pixels."""
     for axis in (0, 1):
         padded = np.concatenate([values.take([0], axis), values, values.take([-1], axis)], axis)

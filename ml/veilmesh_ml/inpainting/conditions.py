@@ -75,8 +75,8 @@ def conditions(
     surrounding = visible(canvas, mask)
     outline = surrogate[OUTLINE]
     middle = outline.mean(axis=0)
-    sure = filled(middle + (outline - middle) * _SURE) / np.float32(255)
-    outside = (mask == 0).astype(np.float32)
+    sure = filled(middle + (outline - middle) * _SURE) / 255
+    outside = (mask == 0).astype(np.float64)
     face = warp_picture(texture, surrogate, mean_shape, CANVAS_PX)
     both = face * sure[..., np.newaxis] + surrounding * outside[..., np.newaxis]
     known = np.minimum(sure + outside, 1)
