@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -68,6 +68,21 @@ class Anonymizer(Protocol):
 
         Raises:
             RegionError: a face has no pixel inside the picture.
+        """
+        ...
+
+
+@runtime_checkable
+class Recasting(Anonymizer, Protocol):
+    """Lays another face over a face, and can keep to one: what a person in a video needs."""
+
+    def for_person(self, key: bytes) -> Anonymizer:
+        """Return the same method for one person alone.
+
+        Every attempt's surrogate is chosen for the first face that is given, and kept for all that follow.
+
+        Args:
+            key: 32 bytes, of this person alone.
         """
         ...
 

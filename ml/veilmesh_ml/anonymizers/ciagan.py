@@ -9,6 +9,7 @@ Where the release gate refuses a face, other donors and codes are drawn for it, 
 person stays (`modes`). A face that cannot be painted (landmarks too odd, too small) gets the solid mask.
 """
 
+from functools import partial
 from typing import Final, Protocol
 
 import cv2
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
-from veilmesh_ml.anonymizers.modes import Attempt, Attempts
-from veilmesh_ml.anonymizers.replacing import derive_face_key, replace_faces, window_of
+from veilmesh_ml.anonymizers.modes import Attempts
+from veilmesh_ml.anonymizers.replacing import Cast, Casting, replace_faces, window_of
 from veilmesh_ml.exported import ExportedNetwork
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
@@ -47,7 +48,7 @@ class Generator(Protocol):
     def __call__(self, seen: NDArray[np.float32], codes: NDArray[np.float32], /) -> NDArray[np.float32]: ...
 
 
-class Ciagan:
+class Ciagan(Cast[int]):
     """Replace every face by one that the generator paints."""
 
     name: Final = NAME
@@ -67,7 +68,7 @@ class Ciagan:
             ModelError: shipped weights are missing, altered, or of another config or bank.
         """
         self._attempts = Attempts.of(mode, DRAWN_FROM)
-        self._key = key_or_fresh(key)
+        self._casting = Casting(self.name, key_or_fresh(key))
         self._bank: Bank = shipped_bank()
         self._generator, self._codes = shipped_painter(threads) if painter is None else painter
         self._codes.require_bank(self._bank.digest)
@@ -79,7 +80,7 @@ class Ciagan:
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
         tried = self._attempts[attempt]
-        orders = self._orders(image, faces, tried)
+        orders = self._orders(image, faces, attempt)
         painted = self._painted(orders)
 
         def replace(number: int, window: RgbImage, _landmarks: Points, key: bytes) -> RgbImage:
@@ -87,12 +88,12 @@ class Ciagan:
                 raise ValueError("the face cannot be painted")
             return lay_in(window, painted[number], orders[number][0], derive(key, "noise"))
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=MARGIN)
+        replaced = replace_faces(image, faces, replace, casting=self._casting, margin=MARGIN)
         parameters = {**tried.parameters, "weights": self._generator.digest, "bank": self._bank.digest}
         return replaced.by(self.name, parameters)
 
     def _orders(
-        self, image: RgbImage, faces: list[Face], tried: Attempt
+        self, image: RgbImage, faces: list[Face], attempt: int
     ) -> dict[int, tuple[Order, NDArray[np.float32]]]:
         """What is to be painted over each face, by its number, and the code to paint it by.
 
@@ -100,6 +101,7 @@ class Ciagan:
             RegionError: a face lies outside the picture.
         """
         orders = {}
+        tried = self._attempts[attempt]
         for number, face in enumerate(faces):
             window = window_of(image, face, MARGIN)
             if window is None:
@@ -108,10 +110,11 @@ class Ciagan:
             part = image[window.top : window.bottom, window.left : window.right]
             landmarks = face.landmarks.astype(np.float64) - corner
             others = [other.landmarks - corner for place, other in enumerate(faces) if place != number]
-            key = derive_face_key(image, face, self._key, self.name)
+            key = self._casting.key_of(image, face)
             try:
                 reading = read_face(np.ascontiguousarray(part), landmarks, self._bank)
-                chosen = choose(self._bank, reading, tried.setting.suitable, key, tried.draw)
+                suiting = partial(choose, self._bank, reading, tried.setting.suitable, key, tried.draw)
+                chosen = self._casting.choose(attempt, suiting)
                 covered = _without(part, others, self._bank)
                 asked = order(covered, landmarks, self._bank.donor(chosen), self._bank, tried.setting.caution)
             except (cv2.error, np.linalg.LinAlgError, ValueError):

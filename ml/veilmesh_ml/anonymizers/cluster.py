@@ -15,7 +15,7 @@ from typing import Final
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.modes import Attempts
-from veilmesh_ml.anonymizers.replacing import replace_faces
+from veilmesh_ml.anonymizers.replacing import Cast, Casting, replace_faces
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import key_or_fresh
@@ -26,7 +26,7 @@ from veilmesh_ml.surrogate.replacement import REACH, lay_over, read_face
 from veilmesh_ml.weights import shipped_bank
 
 
-class Cluster:
+class Cluster(Cast[int]):
     """Replace every face by a donor from the bank."""
 
     name: Final = "cluster"
@@ -38,7 +38,7 @@ class Cluster:
             ModelError: the shipped bank is missing or altered.
         """
         self._attempts = Attempts.of(mode, DRAWN_FROM)
-        self._key = key_or_fresh(key)
+        self._casting = Casting(self.name, key_or_fresh(key))
         self._bank = shipped_bank() if bank is None else bank
 
     @property
@@ -50,10 +50,13 @@ class Cluster:
         tried = self._attempts[attempt]
 
         def replace(_number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
-            reading = read_face(window, landmarks, self._bank)
-            donor = self._bank.donor(choose(self._bank, reading, tried.setting.suitable, key, tried.draw))
+            def suiting() -> int:
+                reading = read_face(window, landmarks, self._bank)
+                return choose(self._bank, reading, tried.setting.suitable, key, tried.draw)
+
+            donor = self._bank.donor(self._casting.choose(attempt, suiting))
             return lay_over(window, landmarks, donor, self._bank, tried.setting, key=key)
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=REACH)
+        replaced = replace_faces(image, faces, replace, casting=self._casting, margin=REACH)
         parameters = {**tried.parameters, "bank": self._bank.digest}
         return replaced.by(self.name, parameters)

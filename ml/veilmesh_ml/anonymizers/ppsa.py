@@ -9,7 +9,7 @@ Where the release gate refuses a face, other latents are drawn for it, and in th
 (`modes`).
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import cv2
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.modes import Attempts
-from veilmesh_ml.anonymizers.replacing import derive_face_key, replace_faces, window_of
+from veilmesh_ml.anonymizers.replacing import Cast, Casting, replace_faces, window_of
 from veilmesh_ml.exported import ExportedNetwork
 from veilmesh_ml.expression_reader import ExpressionReader, expression_chip
 from veilmesh_ml.face import Face
@@ -35,7 +35,7 @@ NAME: Final = "ppsa"
 SIDE_PX: Final = 64  # of what is generated
 
 
-class Ppsa:
+class Ppsa(Cast[tuple[int, int]]):
     """Replace every face by one that the generator draws."""
 
     name: Final = NAME
@@ -47,7 +47,7 @@ class Ppsa:
             ModelError: shipped weights are missing, altered, or of another config.
         """
         self._attempts = Attempts.of(mode, DRAWN_FROM)
-        self._key = key_or_fresh(key)
+        self._casting = Casting(self.name, key_or_fresh(key))
         self._bank = shipped_bank()
         self._clusters = shipped_latents()
         self._generator = load_generator(self._clusters.latents.shape[2], threads)
@@ -60,16 +60,16 @@ class Ppsa:
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Replace the faces; equal key, picture and faces give an equal result."""
         tried = self._attempts[attempt]
-        donors = self._donors(image, faces, tried.draw)
+        donors = self._donors(image, faces, attempt)
 
         def replace(number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
             return lay_over(window, landmarks, donors[number], self._bank, tried.setting, key=key)
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=REACH)
+        replaced = replace_faces(image, faces, replace, casting=self._casting, margin=REACH)
         parameters = {**tried.parameters, "weights": self._generator.digest}
         return replaced.by(self.name, parameters)
 
-    def _donors(self, image: RgbImage, faces: list[Face], draw: int) -> dict[int, Donor]:
+    def _donors(self, image: RgbImage, faces: list[Face], attempt: int) -> dict[int, Donor]:
         """Return a generated face for each that can be replaced, all drawn at once.
 
         Raises:
@@ -84,8 +84,9 @@ class Ppsa:
         for number, expression in zip(numbers, shown, strict=True):
             face = faces[number]
             reading = read_face(image, face.landmarks.astype(np.float64), self._bank)
-            key = derive_face_key(image, face, self._key, self.name)
-            chosen.append(self._clusters.choose(reading, expression, key, draw))
+            key = self._casting.key_of(image, face)
+            suiting = partial(self._clusters.choose, reading, expression, key, self._attempts[attempt].draw)
+            chosen.append(self._casting.choose(attempt, suiting))
         latents = np.stack([self._clusters.latents[cluster, latent] for cluster, latent in chosen])
         textures = textures_of(self._generator(latents))
         return {

@@ -1,8 +1,9 @@
 """What anonymizers share that lay another face over a face: windows, keys, and the mask where that fails."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,55 @@ MIN_WIDTH_PX: Final = 16  # of the jaw
 Replace: TypeAlias = Callable[[int, RgbImage, Points, bytes], RgbImage]
 
 
+Chosen = TypeVar("Chosen")
+
+
+class Casting(Generic[Chosen]):
+    """Which surrogate a face gets: one of its own, or, where all faces are one person's, that person's."""
+
+    def __init__(self, method: str, key: bytes, *, one_person: bool = False) -> None:
+        """Method: the anonymizer's name, part of every key. Key: 32 bytes."""
+        self._method = method
+        self._key = key
+        self._kept: dict[int, Chosen] | None = {} if one_person else None
+
+    def for_person(self, key: bytes) -> Self:
+        """Return a casting for one person alone."""
+        return type(self)(self._method, key, one_person=True)
+
+    def key_of(self, image: RgbImage, face: Face) -> bytes:
+        """Return a key for this face: of the pixels between brows and chin, and where they are.
+
+        A person has one key, wherever the face is.
+        """
+        if self._kept is not None:
+            return derive(self._key, self._method, "person")
+        left, top = face.landmarks[17:].min(axis=0)
+        right, bottom = face.landmarks[17:].max(axis=0)
+        inner = Box(int(left), int(top), int(right), int(bottom)).within(image.shape[0], image.shape[1])
+        pixels = image[inner.top : inner.bottom, inner.left : inner.right].tobytes()
+        return derive(self._key, self._method, "face", salt=face.landmarks.tobytes() + pixels)
+
+    def choose(self, attempt: int, choice: Callable[[], Chosen]) -> Chosen:
+        """Return what `choice` returns; for a person, what it first returned for this attempt."""
+        if self._kept is None:
+            return choice()
+        if attempt not in self._kept:
+            self._kept[attempt] = choice()
+        return self._kept[attempt]
+
+
+class Cast(Generic[Chosen]):
+    """An anonymizer that has a casting; see `Recasting`."""
+
+    _casting: Casting[Chosen]
+
+    def for_person(self, key: bytes) -> Self:
+        other = copy(self)
+        other._casting = self._casting.for_person(key)  # noqa: SLF001 (a copy of its own)
+        return other
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplacedFaces:
     """The picture; one area per face; how many faces were masked since they could not be replaced."""
@@ -39,7 +89,7 @@ class ReplacedFaces:
 
 
 def replace_faces(
-    image: RgbImage, faces: list[Face], replace: Replace, *, key: bytes, method: str, margin: float
+    image: RgbImage, faces: list[Face], replace: Replace, *, casting: Casting[Any], margin: float
 ) -> ReplacedFaces:
     """Replace the faces one after the other; what cannot be replaced gets the solid mask.
 
@@ -47,8 +97,7 @@ def replace_faces(
         image: uint8 (height, width, 3); not changed.
         faces: found in it.
         replace: may raise cv2.error, LinAlgError or ValueError where it does not work.
-        key: 32 bytes; every face gets one of its own.
-        method: the anonymizer's name; part of that key.
+        casting: of the faces' keys.
         margin: around the face's points, in widths of the face: what `replace` sees.
 
     Raises:
@@ -57,7 +106,7 @@ def replace_faces(
     result = image.copy()
     areas, masked = [], 0
     for number, face in enumerate(faces):
-        area = _replace(result, (number, face), derive_face_key(image, face, key, method), margin, replace)
+        area = _replace(result, (number, face), casting.key_of(image, face), margin, replace)
         if area is None:
             masked += 1
             solid = Mask().anonymize(result, [face])
@@ -81,15 +130,6 @@ def window_of(image: RgbImage, face: Face, margin: float) -> Box | None:
     left, top = np.floor(points.min(axis=0) - margin * width_px).astype(int)
     right, bottom = np.ceil(points.max(axis=0) + margin * width_px).astype(int) + 1
     return Box(int(left), int(top), int(right), int(bottom)).within(image.shape[0], image.shape[1])
-
-
-def derive_face_key(image: RgbImage, face: Face, key: bytes, method: str) -> bytes:
-    """A key for this face of this picture, from the pixels between brows and chin and where they are."""
-    left, top = face.landmarks[17:].min(axis=0)
-    right, bottom = face.landmarks[17:].max(axis=0)
-    inner = Box(int(left), int(top), int(right), int(bottom)).within(image.shape[0], image.shape[1])
-    pixels = image[inner.top : inner.bottom, inner.left : inner.right].tobytes()
-    return derive(key, method, "face", salt=face.landmarks.tobytes() + pixels)
 
 
 def _replace(

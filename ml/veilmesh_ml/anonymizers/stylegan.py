@@ -16,7 +16,7 @@ import numpy as np
 
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage
 from veilmesh_ml.anonymizers.modes import Attempts
-from veilmesh_ml.anonymizers.replacing import replace_faces
+from veilmesh_ml.anonymizers.replacing import Cast, Casting, replace_faces
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import key_or_fresh
@@ -34,7 +34,7 @@ from veilmesh_ml.weights import read_weights, shipped_bank
 NAME: Final = "stylegan"
 
 
-class Stylegan:
+class Stylegan(Cast[Donor]):
     """Replace every face by one that was drawn."""
 
     name: Final = NAME
@@ -46,7 +46,7 @@ class Stylegan:
             ModelError: shipped weights are missing or altered.
         """
         self._attempts = Attempts.of(mode, DRAWN_FROM)
-        self._key = key_or_fresh(key)
+        self._casting = Casting(self.name, key_or_fresh(key))
         self._bank = shipped_bank()
         self._gan = StyleGan(threads)
         self._drawn = decode_drawn(read_weights(NAME, "drawn"), "the drawn faces of stylegan")
@@ -60,12 +60,15 @@ class Stylegan:
         tried = self._attempts[attempt]
 
         def replace(_number: int, window: RgbImage, landmarks: Points, key: bytes) -> RgbImage:
-            reading = read_face(window, landmarks, self._bank)
-            chosen = choose(self._drawn, reading, tried.setting.suitable, key, tried.draw)
-            donor = donor_of(self._gan, self._drawn, chosen, self._bank)
+            def suiting() -> Donor:
+                reading = read_face(window, landmarks, self._bank)
+                chosen = choose(self._drawn, reading, tried.setting.suitable, key, tried.draw)
+                return donor_of(self._gan, self._drawn, chosen, self._bank)
+
+            donor = self._casting.choose(attempt, suiting)
             return lay_over(window, landmarks, donor, self._bank, tried.setting, key=key)
 
-        replaced = replace_faces(image, faces, replace, key=self._key, method=self.name, margin=REACH)
+        replaced = replace_faces(image, faces, replace, casting=self._casting, margin=REACH)
         parameters = {**tried.parameters, "weights": self._gan.digest}
         return replaced.by(self.name, parameters)
 
