@@ -2,5 +2,6 @@
 
 from veilmesh_node.content.cid import content_id
 from veilmesh_node.content.folder import FolderContentStore
+from veilmesh_node.content.ipfs import IpfsContentStore
 
-__all__ = ["FolderContentStore", "content_id"]
+__all__ = ["FolderContentStore", "IpfsContentStore", "content_id"]
