@@ -12,6 +12,7 @@
     chaincode = "veilmesh"
     engine = "reference"                          # left out: fast, with equal features; this is dlib itself
     encoder = "models/arcface.onnx"               # left out: dlib's; see veilmesh_ml/encoder_description.py
+    ipfs_api = "127.0.0.1:5001"                   # kubo's, for surrogates; left out: the folder content/
 
 What `gateways` says is told in `gateways.py`.
 
@@ -38,12 +39,13 @@ FILE_NAME = "node.toml"
 def _loopback(address: str) -> str:
     host, _, _ = address.rpartition(":")
     if not ipaddress.ip_address(host.strip("[]")).is_loopback:
-        raise ValueError("metrics are served on a loopback address only")
+        raise ValueError("has to be a loopback address: whoever reaches it is not asked who they are")
     return address
 
 
 EngineName = Literal["fast", "reference"]
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]{3,255}:[0-9]{1,5}$")]  # host:port
+LoopbackAddress = Annotated[Address, AfterValidator(_loopback)]
 
 
 class NodeConfig(BaseSettings):
@@ -57,12 +59,13 @@ class NodeConfig(BaseSettings):
     exchange_listen: Address
     exchange_endpoint: Address
     api_listen: Address
-    metrics_listen: Annotated[Address, AfterValidator(_loopback)] | None = None
+    metrics_listen: LoopbackAddress | None = None
     gateways: GatewayList
     channel: str
     chaincode: str
     encoder: Path | None = None
     engine: EngineName = "fast"
+    ipfs_api: LoopbackAddress | None = None
 
     @classmethod
     def settings_customise_sources(

@@ -10,7 +10,7 @@
     client-crls/          their revocation lists, *.pem, put there by the operator; need not exist
     gateway-roots.pem     TLS authorities of the ledger's gateways
     vault/                templates, journal, sealing key
-    content/              surrogate images
+    content/              surrogate images, unless `ipfs_api` in node.toml names a daemon for them
 
 The folder is 0700; keys are 0600. Certificates are issued by the organisation, and copied here; a renewed
 one, put in the place of the old, is used without a restart (`certificates.py`). A file of authorities may

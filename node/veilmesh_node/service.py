@@ -28,10 +28,11 @@ from veilmesh_fabric.tls import TlsPair
 from veilmesh_node.api.service import NodeService
 from veilmesh_node.certificates import NodeCertificates
 from veilmesh_node.config import NodeConfig
-from veilmesh_node.content import FolderContentStore
+from veilmesh_node.content import FolderContentStore, IpfsContentStore
+from veilmesh_node.content.kubo import KuboDaemon
 from veilmesh_node.domain.secret import Secret
 from veilmesh_node.environment import Environment
-from veilmesh_node.errors import FacesMissingError, HomeError
+from veilmesh_node.errors import FacesMissingError, HomeError, IpfsMissingError
 from veilmesh_node.exchange.client import ExchangeClient
 from veilmesh_node.exchange.rate_limit import RateLimit
 from veilmesh_node.exchange.service import ExchangeService
@@ -46,6 +47,7 @@ from veilmesh_node.listeners import api_listening, exchange_listening
 from veilmesh_node.metrics import Metrics
 from veilmesh_node.node import Node
 from veilmesh_node.operations import Operations
+from veilmesh_node.ports import ContentStore
 from veilmesh_node.rpc.revocation_lists import RevocationLists
 from veilmesh_node.sealing import SUITE, SealingKey
 from veilmesh_node.vault import Database, TemplateVault, open_key_file
@@ -115,7 +117,7 @@ async def serving(
                 chaincode_name=config.chaincode,
             ),
             vault=TemplateVault(database, key),
-            content=FolderContentStore(home.content),
+            content=stack.enter_context(_content(home, config)),
             faces=stack.enter_context(_faces(home, config)),
             identify=certificates.identity,
             clock=SystemClock(),
@@ -184,6 +186,22 @@ def _faces(home: Home, config: NodeConfig) -> Iterator[MlFaces | None]:
         yield faces
     finally:
         faces.close()
+
+
+@contextmanager
+def _content(home: Home, config: NodeConfig) -> Iterator[ContentStore]:
+    """Open the store that the settings choose; a daemon that is down is no reason not to start."""
+    if config.ipfs_api is None:
+        yield FolderContentStore(home.content)
+        return
+    try:
+        daemon = KuboDaemon(config.ipfs_api)
+    except IpfsMissingError as err:
+        raise HomeError(f"ipfs_api is set, and {err}: pip install 'veilmesh[ipfs]'") from err
+    try:
+        yield IpfsContentStore(daemon)
+    finally:
+        daemon.close()
 
 
 def _certificates(home: Home, config: NodeConfig) -> NodeCertificates:
