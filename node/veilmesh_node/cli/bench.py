@@ -91,6 +91,20 @@ def faces(
     output.show(report.document(), lambda: _show_faces(report), as_json=as_json)
 
 
+@app.command()
+def content(as_json: JsonOption = False) -> None:
+    """How long a surrogate of 10 kB takes into an IPFS daemon and out again, beside the daemon's bare API."""
+    from dataclasses import asdict
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.content_bench import measure_content
+
+    with output.step("measuring"):
+        figures = measure_content()
+    document = asdict(figures)
+    output.show(document, lambda: _show_content(document), as_json=as_json)
+
+
 def _show_ledger(result: "BenchResult") -> None:
     from veilmesh_node.cli import output
 
@@ -166,6 +180,18 @@ def identify(
     if data is not None:
         document["closed_set"] = _closed_set(data)
     output.show(document, lambda: _show_identify(document), as_json=as_json)
+
+
+def _show_content(document: dict[str, Any]) -> None:
+    from veilmesh_node.cli import output
+
+    calls = {name: times for name, times in document.items() if isinstance(times, dict)}
+    output.fields("with", {name: value for name, value in document.items() if name not in calls})
+    output.table(
+        "milliseconds a call",
+        ["call", "p50", "p99", "own processor time"],
+        [[name, *(f"{value:.2f}" for value in times.values())] for name, times in calls.items()],
+    )
 
 
 class _NothingKept:

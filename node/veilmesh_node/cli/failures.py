@@ -203,6 +203,7 @@ def _node(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import RefusalCode
 
     from veilmesh_node import errors
+    from veilmesh_node.catalog import CATALOG
     from veilmesh_node.cli.node_api import NodeCallError
 
     if isinstance(err, NodeCallError):
@@ -221,6 +222,10 @@ def _node(err: Exception) -> Failure | None:
             hint,
             tuple(err.detail.reasons) if len(err.detail.reasons) > 1 else (),
         )
+    if isinstance(err, errors.ContentError | errors.IpfsMissingError):
+        entry = CATALOG[type(err)]
+        exit_code = _EXIT_CODE_OF_STATUS.get(entry.status.name, ExitCode.FAILED)
+        return Failure(exit_code, entry.code, str(err), entry.hint)
     if isinstance(err, errors.LedgerUnavailableError | errors.PeerUnavailableError):
         return Failure(ExitCode.UNAVAILABLE, "UNAVAILABLE", str(err))
     return Failure(ExitCode.FAILED, "NODE", str(err)) if isinstance(err, errors.NodeError) else None

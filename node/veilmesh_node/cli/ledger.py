@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from veilmesh_chaincode.records.base import Document
+from veilmesh_chaincode.records.enrolment import ListReferences, Reference
 from veilmesh_chaincode.records.pages import Page, PageRequest
+from veilmesh_chaincode.records.registry import Consortium
 from veilmesh_fabric import Contract, Deadlines, Gateway, GatewayError, Gateways, SigningIdentity, TlsClient
 
 from veilmesh_node.cli.client_home import ClientHome
@@ -61,6 +63,31 @@ def evaluate_pages(folder: Path, function: str, entry: type[Entry]) -> list[Entr
                 return entries
 
     return _run(folder, all_pages)
+
+
+async def all_references(contract: Contract) -> list[Reference]:
+    """Return the references of all members.
+
+    Raises:
+        Refusal: the contract said no.
+        EvaluateError: the ledger is out of reach, or refused for another reason.
+    """
+    found: list[Reference] = []
+    try:
+        consortium = Consortium.from_bytes(await contract.evaluate("registry:GetConsortium"))
+        for msp_id in consortium.members:
+            bookmark = ""
+            while True:
+                request = ListReferences(owner_msp_id=msp_id, bookmark=bookmark)
+                answer = await contract.evaluate("enrolment:List", request.to_bytes())
+                page = Page[Reference].from_bytes(answer)
+                found += page.entries
+                bookmark = page.bookmark
+                if not bookmark:
+                    break
+    except GatewayError as err:
+        raise refusal_in(err) or err from err
+    return found
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from veilmesh_node.cli import (
     bench,
     channel,
     consortium,
+    content,
     demo,
     evaluate,
     identify,
@@ -58,6 +59,7 @@ app.command("verify")(verify.verify)
 app.command("identify")(identify.identify)
 app.command("anonymize")(anonymize.anonymize)
 app.add_typer(receipt.app, name="receipt")
+app.add_typer(content.app, name="content")
 app.add_typer(unseal.app, name="unseal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")

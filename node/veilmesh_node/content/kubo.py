@@ -39,7 +39,7 @@ READ_BYTES = 65_536  # at a time
 CONNECT_WITHIN_S = 3.0
 
 # Spelt out, since a daemon's own defaults can be configured, and have changed: they decide on the content id.
-_AS_CONTENT_ID = {
+AS_CONTENT_ID = {
     "cid-version": "1",
     "raw-leaves": "true",
     "hash": "sha2-256",
@@ -116,7 +116,7 @@ class KuboDaemon:
         """
         cid, content = outgoing(surrogate)
         await self.require_private()
-        options = {**_AS_CONTENT_ID, "pin": "true", "pin-name": OWN}
+        options = {**AS_CONTENT_ID, "pin": "true", "pin-name": OWN}
         given = await self._ask(
             lambda timeout: self._client.add_bytes(content, opts=options, timeout=timeout),
             self._patience.answer_s,

@@ -95,6 +95,11 @@ class PrivateDaemon:
         _, _, host, _, port = (self._folder / "api").read_text().strip().split("/")
         return f"{host}:{port}"
 
+    def keep_address(self) -> None:
+        """Have it listen where it listens now after its next start, too."""
+        api = (self._folder / "api").read_text().strip()
+        self.configure(Addresses={"API": api, "Gateway": [], "Swarm": ["/ip4/127.0.0.1/tcp/0"]})
+
     def run(self, *words: str) -> str:
         """Have `ipfs` say something about, or to, this daemon; return what it says."""
         done = subprocess.run(

@@ -145,9 +145,7 @@ async def test_a_daemon_that_is_down_and_comes_back(repository: PrivateDaemon) -
     repository.start()
     store = IpfsContentStore(daemon := KuboDaemon(repository.address, QUICK))
     cid = await store.put(IMAGE)
-    repository.configure(
-        Addresses={"API": "/ip4/127.0.0.1/tcp/" + repository.address.rpartition(":")[2], "Swarm": []}
-    )
+    repository.keep_address()
     repository.stop()
     for call in (store.get(cid), store.ids(), store.put(IMAGE), store.remove(cid)):
         with pytest.raises(ContentUnavailableError, match="does not answer"):

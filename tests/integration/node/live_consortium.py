@@ -287,9 +287,13 @@ class LiveConsortium:
         for node in nodes:
             node.launch()
         for node in nodes:
-            asyncio.run(_until(node, lambda status: status.registration == "pending"))
+            asyncio.run(self.registered(node))
             self.approve(node.name)
         return nodes
+
+    async def registered(self, node: LiveNode) -> None:
+        """Wait until a node that runs has registered itself."""
+        await _until(node, lambda status: status.registration == "pending")
 
     def close(self) -> None:
         for node in self.nodes.values():
