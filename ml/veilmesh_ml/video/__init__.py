@@ -7,4 +7,12 @@
 | `encoding` | codec, quality and pixel format |
 | `orientation` | the display matrix |
 | `pixels` | between stored samples and RGB; only what changed is written back |
+| `following` | how a face moves from one frame to the next |
+| `cuts` | where a scene ends |
+| `place` | where a face is in one frame, and how sure that is |
+| `association` | which of the faces found belongs to which track |
+| `steady` | landmarks that do not tremble |
+| `tracker` | every face through all frames: filled both ways, kept until it is gone |
+| `disguise` | one surrogate per track, and the release gate |
+| `release` | all of it: a file in, a file out |
 """

@@ -1,0 +1,295 @@
+"""Gives every track its surrogate, and lets no frame go before the release gate passed it.
+
+Frames are settled a few at a time:
+
+1. A track that is new gets the first method and attempt whose result the gate passes on its best frames, as
+   far as they are known. It keeps the surrogate from then on.
+2. All faces of a frame are changed, one after the other; where a face may lie elsewhere (`Place.slack`), by a
+   mask that is wide enough.
+3. The gate attacks one frame of every track, and on all others compares the face as it is. Where it refuses,
+   the track goes on to its next attempt, the next method, and at last the solid mask; from these frames on.
+
+That a face is still found is asked for once, where a track is new: a head that turns away is no refusal.
+
+The mask is not judged: nothing of the face is left under it. Faces that are small, dark or half turned away
+are so like one flat grey to the encoder that the gate would refuse whatever is laid over them; they get the
+mask at once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from veilmesh_ml.anonymizers import AnonymizedImage, Anonymizer
+from veilmesh_ml.anonymizers.anonymizer import Recasting
+from veilmesh_ml.anonymizers.mask import Mask
+from veilmesh_ml.comparison import Features
+from veilmesh_ml.engine import CHIP_PX
+from veilmesh_ml.errors import RegionError
+from veilmesh_ml.face import Box, Face
+from veilmesh_ml.gate import Candidate, ReleaseGate
+from veilmesh_ml.image import RgbImage
+from veilmesh_ml.keystream import derive
+from veilmesh_ml.regions import face_region
+from veilmesh_ml.sample_features import sample_features
+from veilmesh_ml.video.place import Place
+
+CAST_ON: Final = 6  # frames of a new track that the gate has to pass
+MASK_GROWN: Final = 0.25  # widths of the face, beside the slack
+
+_Where = tuple[int, int]  # frame and track
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A frame and who is in it.
+
+    Attributes:
+        number: from 0.
+        picture: uint8 (height, width, 3) RGB.
+        places: by the number of the track.
+    """
+
+    number: int
+    picture: RgbImage = field(repr=False)
+    places: Mapping[int, Place]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Disguised:
+    """A frame that may go out: the picture, and where it was changed."""
+
+    picture: RgbImage = field(repr=False)
+    windows: tuple[Box, ...]
+
+
+@dataclass(slots=True)
+class TrackRecord:
+    """What became of a track.
+
+    Attributes:
+        number: from 0 in the order of their first sightings.
+        first, last: frames.
+        frames: how many.
+        methods: in how many each method was used.
+        unsure: in how many nobody could tell where exactly the face was: it was masked there.
+        refused: how often the gate said no.
+        judged: frames that the gate attacked; the others it looked at.
+        closest_dissimilarity: the best of all attacks and looks at what went out; None where there was none.
+    """
+
+    number: int
+    first: int
+    last: int
+    frames: int = 0
+    methods: dict[str, int] = field(default_factory=dict)
+    unsure: int = 0
+    refused: int = 0
+    judged: int = 0
+    closest_dissimilarity: float | None = None
+
+
+class Disguises:
+    """Every track's surrogate."""
+
+    def __init__(self, gate: ReleaseGate, methods: Sequence[Anonymizer], key: bytes) -> None:
+        """Gate: who decides. Methods: in order of preference, before the mask. Key: 32 bytes."""
+        self._gate = gate
+        self._glance = ReleaseGate(
+            gate.engine, threshold_dissimilarity=gate.threshold_dissimilarity, level=gate.level, attacks=()
+        )
+        self._methods = tuple(methods)
+        self._key = key
+        grey = np.full((1, CHIP_PX, CHIP_PX, 3), Mask().grey, dtype=np.uint8)
+        self._nothing = gate.engine.encode_chips(grey)[0]
+        self._people: dict[int, _Person] = {}
+        self.records: dict[int, TrackRecord] = {}
+
+    def settle(self, shots: Sequence[Shot], later: "Callable[[int], Sequence[Shot]]") -> list[Disguised]:
+        """Return these frames with every face changed so that the gate passes it.
+
+        Args:
+            shots: frames that follow each other.
+            later: some of a track's frames beyond these, in which it is seen; asked for where it is new.
+        """
+        scene = _Scene(shots, self._gate)
+        for track in scene.tracks:
+            if track not in self._people:
+                self._cast(track, [*scene.best(track), *_Scene(later(track), self._gate).best(track)])
+        outputs = [self._change(shot, scene, index) for index, shot in enumerate(shots)]
+        closest: dict[_Where, float | None] = {}
+        attacked = {scene.best(track)[0].where for track in scene.tracks}
+        waiting = set(scene.faces)
+        while waiting:
+            waiting -= {where for where in waiting if self._people[where[1]].masked}
+            batch = sorted(waiting & attacked) or sorted(waiting)
+            if not batch:
+                break
+            gate = self._gate if batch[0] in attacked else self._glance
+            candidates = [outputs[where[0]].candidate(scene.sample(where)) for where in batch]
+            refused: set[int] = set()
+            for where, verdict in zip(batch, gate.judge_all(candidates), strict=True):
+                closest[where] = verdict.closest_dissimilarity
+                if not verdict.passed:
+                    refused.add(where[1])
+            waiting.difference_update(batch)
+            for track in refused:
+                self._people[track].climb()
+            for index in {index for index, track in scene.faces if track in refused}:
+                outputs[index] = self._change(shots[index], scene, index)
+                waiting.update(where for where in scene.faces if where[0] == index)
+        self._record(shots, outputs, closest, attacked)
+        return [Disguised(output.picture, output.windows) for output in outputs]
+
+    def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
+        """Find a surrogate that the gate passes on all of these frames; it is chosen for the first."""
+        person = _Person.of(self._methods, derive(self._key, "track", track))
+        self._people[track] = person
+        if any(self._shows_nothing(sample) for sample in samples):
+            person.mask()
+        while not person.masked and not all(self._passes(person, sample) for sample in samples):
+            person.climb()
+
+    def _passes(self, person: "_Person", sample: "_Sample") -> bool:
+        anonymizer, attempt = person.rung
+        anonymized = anonymizer.anonymize(sample.picture, [sample.face], attempt=attempt)
+        return self._gate.judge_all([Candidate(anonymized, sample.face, sample.original)])[0].passed
+
+    def _shows_nothing(self, sample: "_Sample") -> bool:
+        """Whether one flat grey would already be refused."""
+        return bool(np.linalg.norm(sample.original - self._nothing) <= self._gate.limit_dissimilarity)
+
+    def _change(self, shot: Shot, scene: "_Scene", index: int) -> "_Output":
+        """Change all faces of a frame, those that are masked last."""
+        rungs: list[tuple[int, tuple[Anonymizer, int]]] = []
+        for track, place in shot.places.items():
+            if (index, track) in scene.faces and not self._people[track].masked:
+                rungs.append((track, self._people[track].rung))
+            elif _is_in(shot.picture, place.face):
+                rungs.append((track, (Mask(grow=min(1.0, MASK_GROWN + place.slack)), 0)))
+        output = _Output(shot.picture, (), {})
+        for track, (anonymizer, attempt) in sorted(rungs, key=lambda rung: rung[1][0].name == Mask.name):
+            changed = anonymizer.anonymize(output.picture, [shot.places[track].face], attempt=attempt)
+            output = output.with_face(track, changed)
+        return output
+
+    def _record(
+        self,
+        shots: Sequence[Shot],
+        outputs: Sequence["_Output"],
+        closest: Mapping[_Where, float | None],
+        attacked: set[_Where],
+    ) -> None:
+        for index, shot in enumerate(shots):
+            for track, changed in outputs[index].faces.items():
+                record = self.records.setdefault(track, TrackRecord(track, shot.number, shot.number))
+                record.last = shot.number
+                record.frames += 1
+                record.methods[changed.method] = record.methods.get(changed.method, 0) + 1
+                record.unsure += shot.places[track].slack > 0
+                record.refused = self._people[track].refused if track in self._people else 0
+                if changed.method == Mask.name or (index, track) not in closest:
+                    continue
+                record.judged += (index, track) in attacked
+                found = [record.closest_dissimilarity, closest[index, track]]
+                record.closest_dissimilarity = min((each for each in found if each is not None), default=None)
+
+
+@dataclass(slots=True, eq=False)
+class _Person:
+    """The ladder of one track, from what was asked for to the mask, and how far it was climbed."""
+
+    rungs: tuple[tuple[Anonymizer, int], ...]
+    height: int = 0
+    refused: int = 0
+
+    @classmethod
+    def of(cls, methods: Sequence[Anonymizer], key: bytes) -> "_Person":
+        own = [method.for_person(key) if isinstance(method, Recasting) else method for method in methods]
+        return cls(tuple((method, attempt) for method in own for attempt in range(method.attempts)))
+
+    @property
+    def masked(self) -> bool:
+        """Whether nothing but the mask is left."""
+        return self.height == len(self.rungs)
+
+    @property
+    def rung(self) -> tuple[Anonymizer, int]:
+        return self.rungs[self.height]
+
+    def climb(self) -> None:
+        """Go on to what hides more: the gate refused this."""
+        self.refused += 1
+        self.height += 1
+
+    def mask(self) -> None:
+        self.height = len(self.rungs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """A face before it was changed: frame and track, the picture, where it is there, and its features."""
+
+    where: _Where
+    picture: RgbImage
+    face: Face
+    original: Features
+
+
+class _Scene:
+    """The frames that are settled together, and those faces in them that are where they seem to be."""
+
+    def __init__(self, shots: Sequence[Shot], gate: ReleaseGate) -> None:
+        self.faces: dict[_Where, Face] = {
+            (index, track): place.face
+            for index, shot in enumerate(shots)
+            for track, place in shot.places.items()
+            if not place.slack and _is_in(shot.picture, place.face)
+        }
+        self.tracks = sorted({track for _, track in self.faces})
+        self._shots = shots
+        self._gate = gate
+        self._samples: dict[_Where, _Sample] = {}
+
+    def sample(self, where: _Where) -> _Sample:
+        if where not in self._samples:
+            picture, face = self._shots[where[0]].picture, self.faces[where]
+            original = sample_features(self._gate.engine, picture, [face])[0]
+            self._samples[where] = _Sample(where, picture, face, original)
+        return self._samples[where]
+
+    def best(self, track: int) -> list[_Sample]:
+        """Return half of `CAST_ON` of a track's faces: found by the detector, and large."""
+        own = [where for where in self.faces if where[1] == track]
+        places = {where: self._shots[where[0]].places[track] for where in own}
+        own.sort(key=lambda where: (not places[where].seen, -places[where].width_px))
+        return [self.sample(where) for where in own[: CAST_ON // 2]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Output:
+    """A frame with its faces changed, and how each was."""
+
+    picture: RgbImage
+    windows: tuple[Box, ...]
+    faces: Mapping[int, AnonymizedImage]
+
+    def with_face(self, track: int, changed: AnonymizedImage) -> "_Output":
+        windows = (*self.windows, *(area.window for area in changed.changed))
+        bare = replace(changed, image=changed.image[:0])
+        return _Output(changed.image, windows, {**self.faces, track: bare})
+
+    def candidate(self, sample: _Sample) -> Candidate:
+        """Return a face of it for the gate, which is not to look whether one is still found."""
+        whole = replace(self.faces[sample.where[1]], image=self.picture, face_findable=False)
+        return Candidate(whole, sample.face, sample.original)
+
+
+def _is_in(picture: RgbImage, face: Face) -> bool:
+    try:
+        face_region(picture.shape, face)
+    except RegionError:
+        return False
+    return True
