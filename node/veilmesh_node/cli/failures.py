@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from veilmesh_chaincode.records.refusals import Refusal
     from veilmesh_fabric import GatewayError
 
+    from veilmesh_node.errors import NodeError
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -203,7 +205,6 @@ def _node(err: Exception) -> Failure | None:
     from veilmesh_chaincode.records.refusals import RefusalCode
 
     from veilmesh_node import errors
-    from veilmesh_node.catalog import CATALOG
     from veilmesh_node.cli.node_api import NodeCallError
 
     if isinstance(err, NodeCallError):
@@ -222,13 +223,25 @@ def _node(err: Exception) -> Failure | None:
             hint,
             tuple(err.detail.reasons) if len(err.detail.reasons) > 1 else (),
         )
-    if isinstance(err, errors.ContentError | errors.IpfsMissingError):
-        entry = CATALOG[type(err)]
-        exit_code = _EXIT_CODE_OF_STATUS.get(entry.status.name, ExitCode.FAILED)
-        return Failure(exit_code, entry.code, str(err), entry.hint)
+    if isinstance(err, errors.ContentError | errors.IpfsMissingError | errors.StorageFullError):
+        return _content(err)
     if isinstance(err, errors.LedgerUnavailableError | errors.PeerUnavailableError):
         return Failure(ExitCode.UNAVAILABLE, "UNAVAILABLE", str(err))
     return Failure(ExitCode.FAILED, "NODE", str(err)) if isinstance(err, errors.NodeError) else None
+
+
+def _content(err: "NodeError") -> Failure:
+    from veilmesh_node.catalog import CATALOG
+    from veilmesh_node.errors import ContentTooLargeError, ContentUnavailableError, PublicDaemonError
+
+    exit_code = ExitCode.FAILED
+    if isinstance(err, ContentUnavailableError):
+        exit_code = ExitCode.UNAVAILABLE
+    elif isinstance(err, PublicDaemonError):
+        exit_code = ExitCode.REFUSED
+    elif isinstance(err, ContentTooLargeError):
+        exit_code = ExitCode.INTEGRITY
+    return Failure(exit_code, CATALOG[type(err)].code, str(err), CATALOG[type(err)].hint)
 
 
 def _network(err: Exception) -> Failure | None:

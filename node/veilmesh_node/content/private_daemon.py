@@ -26,35 +26,37 @@ def new_swarm_key() -> str:
 class PrivateDaemon:
     """A daemon as a process. Stop it at the end."""
 
-    def __init__(self, folder: Path, swarm_key: str = "") -> None:
-        """Make a repository in `folder`, which is made; nothing runs yet.
+    def __init__(self, folder: Path) -> None:
+        """Take charge of the repository in `folder`; nothing runs yet.
 
         Raises:
-            ContentUnavailableError: there is no `ipfs`, or it cannot make one.
+            ContentUnavailableError: there is no `ipfs`.
         """
         binary = shutil.which("ipfs")
         if binary is None:
             raise ContentUnavailableError("there is no `ipfs` on PATH")
         self._binary, self._folder = binary, folder
-        self._environment = {
-            **os.environ,
-            "IPFS_PATH": str(folder),
-            "IPFS_TELEMETRY": "off",
-            "LIBP2P_FORCE_PNET": "1" if swarm_key else "0",
-        }
         self._process: subprocess.Popen[str] | None = None
-        made = subprocess.run(
-            [binary, "init", "--profile=test"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise ContentUnavailableError(f"`ipfs init` failed: {made.stderr.strip()}")
+
+    @classmethod
+    def make(cls, folder: Path, swarm_key: str = "") -> Self:
+        """Make a repository in `folder`, which need not exist.
+
+        Raises:
+            ContentUnavailableError: there is no `ipfs`, or it cannot make one.
+        """
+        daemon = cls(folder)
+        daemon.run("init", "--profile=test")
         if swarm_key:
             (folder / "swarm.key").write_text(swarm_key)
-        self.configure(Bootstrap=[], Routing={"Type": "none"})
+        daemon.configure(Bootstrap=[], Routing={"Type": "none"})
+        return daemon
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        private = (self._folder / "swarm.key").exists()  # then it does not start without
+        ours = {"IPFS_PATH": str(self._folder), "IPFS_TELEMETRY": "off"}
+        return {**os.environ, **ours, "LIBP2P_FORCE_PNET": "1" if private else "0"}
 
     def configure(self, **sections: object) -> None:
         """Replace sections of its configuration, for the next start."""

@@ -27,7 +27,7 @@ def swarm_key() -> str:
 @pytest.fixture(scope="session")
 def process(_ipfs: None, tmp_path_factory: pytest.TempPathFactory, swarm_key: str) -> Iterator[PrivateDaemon]:
     """Org1's daemon."""
-    with PrivateDaemon(tmp_path_factory.mktemp("ipfs") / "org1", swarm_key) as daemon:
+    with PrivateDaemon.make(tmp_path_factory.mktemp("ipfs") / "org1", swarm_key) as daemon:
         yield daemon.start(online=True)
 
 
@@ -36,7 +36,7 @@ def other_process(
     process: PrivateDaemon, tmp_path_factory: pytest.TempPathFactory, swarm_key: str
 ) -> Iterator[PrivateDaemon]:
     """Org2's, connected to org1's."""
-    with PrivateDaemon(tmp_path_factory.mktemp("ipfs") / "org2", swarm_key) as daemon:
+    with PrivateDaemon.make(tmp_path_factory.mktemp("ipfs") / "org2", swarm_key) as daemon:
         daemon.start(online=True).connect(process)
         yield daemon
 
@@ -74,4 +74,4 @@ def store(daemon: KuboDaemon) -> IpfsContentStore:
 def repository(process: PrivateDaemon, tmp_path: Path) -> PrivateDaemon:
     """A daemon that a test may do anything with; it is not started."""
     del process  # it only says that there is an `ipfs`
-    return PrivateDaemon(tmp_path / "repository")
+    return PrivateDaemon.make(tmp_path / "repository")

@@ -36,7 +36,7 @@ class Member:
 
 def join(live: LiveConsortium, organisation: str, folder: Path, swarm_key: str) -> Member:
     """Make a member with a daemon and a node that uses it; both run, and the node is active."""
-    daemon = PrivateDaemon(folder, swarm_key).start(online=True)
+    daemon = PrivateDaemon.make(folder, swarm_key).start(online=True)
     daemon.keep_address()
     node = live.add_node(organisation)
     config = node.config.model_copy(update={"ipfs_api": daemon.address})

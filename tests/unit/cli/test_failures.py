@@ -27,10 +27,16 @@ from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.failures import describe, report
 from veilmesh_node.cli.node_api import NodeCallError
 from veilmesh_node.errors import (
+    ContentMismatchError,
+    ContentTooLargeError,
+    ContentUnavailableError,
     HomeError,
+    IpfsMissingError,
     LedgerUnavailableError,
+    PublicDaemonError,
     ReceiptError,
     SealedKeyError,
+    StorageFullError,
     WrongPassphraseError,
 )
 
@@ -78,6 +84,12 @@ def _node_error(status: str, code: str = "", **detail: object) -> NodeCallError:
         (ReceiptError("changed"), ExitCode.INTEGRITY, "RECEIPT"),
         (SealedKeyError("of another"), ExitCode.INTEGRITY, "SEALEDKEY"),
         (HomeError("none"), ExitCode.USAGE, "HOME"),
+        (ContentUnavailableError("away"), ExitCode.UNAVAILABLE, "CONTENT_UNAVAILABLE"),
+        (PublicDaemonError("127.0.0.1:5001", "AutoConf is on"), ExitCode.REFUSED, "PUBLIC_DAEMON"),
+        (ContentMismatchError("bcid"), ExitCode.INTEGRITY, "CONTENTMISMATCH"),
+        (ContentTooLargeError("content bcid", 9), ExitCode.INTEGRITY, "CONTENT_TOO_LARGE"),
+        (IpfsMissingError(), ExitCode.FAILED, "IPFS_MISSING"),
+        (StorageFullError("no space left"), ExitCode.FAILED, "STORAGE_FULL"),
         (WrongPassphraseError(), ExitCode.FAILED, "NODE"),
         (LedgerUnavailableError("away"), ExitCode.UNAVAILABLE, "UNAVAILABLE"),
         (AddressInUseError("taken"), ExitCode.FAILED, "NETWORK"),

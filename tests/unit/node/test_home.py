@@ -105,6 +105,7 @@ def test_the_encoder_is_a_path(tmp_path: Path, issued: IssuedFiles) -> None:
     [
         ("this is not TOML", r"node\.toml"),
         ('metrics_listen = "0.0.0.0:9464"', "loopback"),
+        ('ipfs_api = "10.0.0.1:5001"', "ipfs_api: .*loopback"),
         ('api_listen = "nowhere"', "api_listen: String should match"),
         ('roles = ["king"]', r"roles\.0: Input should be"),
         ('colour = "blue"', "colour: Extra inputs"),
