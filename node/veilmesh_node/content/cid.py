@@ -6,23 +6,23 @@ nodes with UnixFS headers, at most 174 links a node, filled from the left. Sourc
 `tests/vectors/content` was recorded.
 """
 
+from base64 import b32encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-
-from multiformats import CID, multihash
 
 CHUNK_BYTES = 262_144
 LINKS_PER_NODE = 174
 
 _UNIXFS_FILE = 2  # enum DataType of unixfs.proto
+_RAW, _DAG_PB, _SHA2_256 = 0x55, 0x70, 0x12  # of the table of multicodecs
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
     """One block of the tree, as its parent sees it."""
 
-    cid: CID
+    cid: bytes
     file_bytes: int  # of the file below
     total_bytes: int  # of all blocks below, this one included: what dag-pb calls Tsize
 
@@ -34,7 +34,7 @@ def content_id(content: bytes) -> str:
         level = [
             _node(level[start : start + LINKS_PER_NODE]) for start in range(0, len(level), LINKS_PER_NODE)
         ]
-    return str(level[0].cid)
+    return "b" + b32encode(level[0].cid).decode().rstrip("=").lower()  # multibase: b stands for base32
 
 
 def _chunks(content: bytes) -> Iterator[memoryview]:
@@ -44,7 +44,7 @@ def _chunks(content: bytes) -> Iterator[memoryview]:
 
 
 def _leaf(chunk: memoryview) -> _Block:
-    return _Block(_cid("raw", bytes(chunk)), len(chunk), len(chunk))
+    return _Block(_cid(_RAW, chunk), len(chunk), len(chunk))
 
 
 def _node(children: Sequence[_Block]) -> _Block:
@@ -53,16 +53,17 @@ def _node(children: Sequence[_Block]) -> _Block:
     header = _varint_field(1, _UNIXFS_FILE) + _varint_field(3, file_bytes)
     header += b"".join(_varint_field(4, child.file_bytes) for child in children)  # blocksizes
     links = (
-        _bytes_field(1, bytes(child.cid)) + _bytes_field(2, b"") + _varint_field(3, child.total_bytes)
+        _bytes_field(1, child.cid) + _bytes_field(2, b"") + _varint_field(3, child.total_bytes)
         for child in children
     )
     block = b"".join(_bytes_field(2, link) for link in links) + _bytes_field(1, header)
     total_bytes = len(block) + sum(child.total_bytes for child in children)
-    return _Block(_cid("dag-pb", block), file_bytes, total_bytes)
+    return _Block(_cid(_DAG_PB, block), file_bytes, total_bytes)
 
 
-def _cid(codec: str, block: bytes) -> CID:
-    return CID("base32", 1, codec, multihash.wrap(sha256(block).digest(), "sha2-256"))
+def _cid(codec: int, block: bytes | memoryview) -> bytes:
+    """Return version 1, the codec, and the multihash: its function, its length, and the digest."""
+    return bytes([1, codec, _SHA2_256, 32]) + sha256(block).digest()
 
 
 def _varint_field(number: int, value: int) -> bytes:
