@@ -1,6 +1,12 @@
-"""Where one scene ends and another begins."""
+"""Where one scene ends and another begins.
 
-from typing import Final
+Missed cuts cost masks that stay for a while; a cut where there is none may cost a face its mask. So both how
+a frame is composed and how light it is must change at once, and a track ends only if its face cannot be
+followed across either.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
 
 import cv2
 import numpy as np
@@ -8,20 +14,32 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.video.following import Grey
 
-THUMBNAIL_PX: Final = (32, 18)
-# Grey levels by which pixels of thumbnails differ on the average. Within a scene that is rarely so much,
-# unless the camera is swung about: hence a track ends only if the face cannot be followed across either.
-CUT: Final = 25.0
-
-Thumbnail = NDArray[np.float32]  # (18, 32)
+SIZE_PX: Final = (64, 36)
+LEVELS: Final = 16
+COMPOSED_OTHERWISE: Final = 20.0  # grey levels, on the average of the thumbnail's pixels
+OTHER_LEVELS: Final = 0.25  # share of the pixels: a camera that is swung about changes fewer
 
 
-def thumbnail(grey: Grey) -> Thumbnail:
-    """Return a frame made so small that only its composition is left, of equal brightness on the average."""
-    small = cv2.resize(grey, THUMBNAIL_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
-    return np.asarray(small - small.mean(), dtype=np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """What of a frame says which scene it is of.
 
+    Attributes:
+        pixels: float32 (36, 64), grey.
+        levels: share of the pixels at each of `LEVELS` greys.
+    """
 
-def is_cut(before: Thumbnail, after: Thumbnail) -> bool:
-    """Whether something else is shown all at once."""
-    return float(np.abs(after - before).mean()) > CUT
+    pixels: NDArray[np.float32]
+    levels: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grey: Grey) -> Self:
+        small = np.asarray(cv2.resize(grey, SIZE_PX, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        counts, _ = np.histogram(small, bins=LEVELS, range=(0, 256))
+        return cls(small, counts / small.size)
+
+    def begins_after(self, before: Self) -> bool:
+        """Whether it is of another scene than the frame before."""
+        composed = float(np.abs(self.pixels - before.pixels).mean())
+        levels = float(np.abs(self.levels - before.levels).sum()) / 2
+        return composed > COMPOSED_OTHERWISE and levels > OTHER_LEVELS

@@ -24,7 +24,7 @@ from veilmesh_ml.engine import Engine
 from veilmesh_ml.face import Box
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.video.association import associate
-from veilmesh_ml.video.cuts import Thumbnail, is_cut, thumbnail
+from veilmesh_ml.video.cuts import Thumbnail
 from veilmesh_ml.video.following import Grey, Points, follow
 from veilmesh_ml.video.place import Place
 from veilmesh_ml.video.steady import NEIGHBOURS, steadied
@@ -91,9 +91,9 @@ class Tracker:
     def add(self, picture: RgbImage) -> None:
         """Take the next picture, uint8 (height, width, 3) RGB."""
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        small = thumbnail(grey)
+        small = Thumbnail.of(grey)
         before = self._views.get(self._newest)
-        cut = before is not None and is_cut(before.small, small)
+        cut = before is not None and small.begins_after(before.small)
         if cut:
             self._look()
         self._newest += 1
