@@ -63,7 +63,7 @@ class Patience:
 
     answer_s: float = 10.0  # for what the daemon has, or does, by itself
     fetch_s: float = 20.0  # for content that other daemons may have
-    collect_s: float = 600.0  # for a garbage collection, which reads all of its index
+    index_s: float = 600.0  # for what has it read all of its index: its pins, a garbage collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +166,17 @@ class KuboDaemon:
         """Return the name of every pin, by content id; "" where it has none."""
 
         def list_pins(timeout: _Timeout) -> dict[str, str]:
-            said = self._client.pin.ls(type="recursive", opts={"names": "true"}, timeout=timeout)
-            keys = said.get("Keys") or {}  # which it leaves out where there are none
-            return {str(cid): str(pin.get("Name", "")) for cid, pin in keys.items()}
+            with self._client.pin.ls(
+                type="recursive", opts={"names": "true", "stream": "true"}, stream=True, timeout=timeout
+            ) as pins:
+                return {str(pin["Cid"]): str(pin.get("Name", "")) for pin in pins}
 
-        return await self._ask(list_pins, self._patience.fetch_s)
+        return await self._ask(list_pins, self._patience.index_s, silence_s=self._patience.fetch_s)
 
     async def collect(self) -> int:
         """Remove every block that nothing pins; return how many were removed."""
         return len(
-            await self._ask(lambda timeout: self._client.repo.gc(timeout=timeout), self._patience.collect_s)
+            await self._ask(lambda timeout: self._client.repo.gc(timeout=timeout), self._patience.index_s)
         )
 
     async def report(self) -> DaemonReport:
@@ -240,13 +241,21 @@ class KuboDaemon:
 
         return await self._ask(read, within_s, cid)
 
-    async def _ask(self, work: Callable[[_Timeout], Result], within_s: float, cid: str = "") -> Result:
+    async def _ask(
+        self,
+        work: Callable[[_Timeout], Result],
+        within_s: float,
+        cid: str = "",
+        *,
+        silence_s: float | None = None,
+    ) -> Result:
         """Do blocking work on a thread of its own, and leave it behind when its time is up.
 
         Args:
             work: calls the client with the timeout that it is given.
             within_s: until when all of it has to be done.
             cid: of what content, if any, the daemon may say that it does not have it.
+            silence_s: how long the daemon may send nothing; `within_s`, where it is not given.
         """
         answer: Future[Result] = Future()
         answer.set_running_or_notify_cancel()  # what is left behind answers nobody, and may
@@ -254,7 +263,7 @@ class KuboDaemon:
         def run() -> None:
             try:
                 with self._translated(cid):
-                    result = work((min(CONNECT_WITHIN_S, within_s), within_s))
+                    result = work((min(CONNECT_WITHIN_S, within_s), silence_s or within_s))
             except NodeError as err:
                 answer.set_exception(err)
             else:

@@ -9,7 +9,7 @@ from veilmesh_node.content import IpfsContentStore
 from veilmesh_node.content.kubo import KuboDaemon, Patience
 from veilmesh_node.content.private_daemon import PrivateDaemon, new_swarm_key
 
-QUICK = Patience(answer_s=5.0, fetch_s=1.5, collect_s=30.0)
+QUICK = Patience(answer_s=5.0, fetch_s=1.5, index_s=30.0)
 
 
 @pytest.fixture(scope="session")

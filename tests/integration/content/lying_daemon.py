@@ -63,7 +63,7 @@ ABSENT = fails("block was not found locally (offline): ipld: could not find it")
 _WELL_BEHAVED: Mapping[str, Answer] = {
     "config/show": says(b'{"Bootstrap": [], "AutoConf": {"Enabled": false}}'),
     "cat": ABSENT,
-    "pin/ls": says(b"{}"),
+    "pin/ls": says(b""),
     "pin/add": says(b'{"Pins": ["it"]}'),
     "pin/rm": says(b'{"Pins": ["it"]}'),
     "repo/gc": says(b""),

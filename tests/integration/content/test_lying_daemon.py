@@ -28,8 +28,8 @@ pytest.importorskip("ipfshttpclient", reason="surrogates in IPFS: install the [i
 
 IMAGE = forged_surrogate(b"an image")
 CID = content_id(IMAGE.image)
-SHORT = Patience(answer_s=0.8, fetch_s=0.8, collect_s=0.8)
-PATIENT = Patience(answer_s=20.0, fetch_s=20.0, collect_s=20.0)
+SHORT = Patience(answer_s=0.8, fetch_s=0.8, index_s=0.8)
+PATIENT = Patience(answer_s=20.0, fetch_s=20.0, index_s=20.0)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ async def test_what_is_stored_under_another_id() -> None:
 
 
 async def test_what_it_says_to_have_and_has_not() -> None:
-    said = f'{{"Keys": {{"{CID}": {{"Type": "recursive", "Name": "veilmesh"}}}}}}'.encode()
+    said = f'{{"Cid": "{CID}", "Type": "recursive", "Name": "veilmesh"}}\n'.encode()
     with store_on({"pin/ls": says(said)}) as store:
         assert list(await store.ids()) == [CID]
         with pytest.raises(ContentNotFoundError, match=CID):
@@ -135,7 +135,7 @@ async def test_what_no_other_daemon_sends_in_time_is_not_found() -> None:
         (says(b"403 - Forbidden", status=403), ContentError, "refused: .*403"),
         (says(b"<html>It works!</html>"), ContentError, "is no IPFS daemon"),
         (says(b'["Keys", 1]'), ContentError, "is no IPFS daemon"),
-        (says(b""), ContentError, "is no IPFS daemon"),
+        (says(b"{}"), ContentError, "is no IPFS daemon"),
         (nonsense, ContentError, "IPFS daemon"),
         (cut_off, ContentError, "IPFS daemon"),
     ],

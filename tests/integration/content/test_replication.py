@@ -197,7 +197,7 @@ async def test_a_lie_is_not_pinned(org1: MemoryNode, consortium: MemoryConsortiu
         pinned.append(cid)
 
     with lying_daemon({"cat": says(b"another image"), "pin/add": pins}) as address:
-        daemon = KuboDaemon(address, Patience(answer_s=5.0, fetch_s=5.0, collect_s=5.0))
+        daemon = KuboDaemon(address, Patience(answer_s=5.0, fetch_s=5.0, index_s=5.0))
         org2 = consortium.nodes["Org2MSP"]
         mended = await Replication(daemon, listing_for(org2, consortium)).mend()
         daemon.close()
