@@ -2,6 +2,7 @@
 
 | module | what |
 |---|---|
+| `inputs` | which inputs are videos, and where their outputs go |
 | `reading` | decoded frames and the other streams' packets, one after the other |
 | `writing` | encoded beside its place, looked at, and only then put there |
 | `encoding` | codec, quality and pixel format |

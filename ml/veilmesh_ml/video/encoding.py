@@ -10,16 +10,8 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.video.format import VideoFormat
 
 from veilmesh_ml.errors import ParameterError, UnsupportedVideoError
+from veilmesh_ml.video.inputs import FORMAT_OF_SUFFIX
 from veilmesh_ml.video.pixels import is_planar
-
-# Those that hold frames of any times; AVI has but a rate.
-FORMAT_OF_SUFFIX: Final = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-}
 
 
 @dataclass(frozen=True, slots=True)

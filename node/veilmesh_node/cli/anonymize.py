@@ -1,4 +1,4 @@
-"""`veilmesh anonymize`: pictures and whole folders, on this machine; nothing is sent anywhere.
+"""`veilmesh anonymize`: pictures, videos and whole folders, on this machine; nothing is sent anywhere.
 
 With `--home` the organisation's node signs a privacy receipt for each picture and anchors them on the ledger.
 It is given digests only, never a picture; threshold, margin and, unless one is named, the method are then
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from veilmesh_ml.folder import FolderReport
     from veilmesh_ml.folder_job import FolderSettings
 
+    from veilmesh_node.cli.videos import Filmed
     from veilmesh_node.sealed_key import Keeper
 
 KNOWN_TO_FAIL = frozenset({"blur", "pixelate", "noise", "superpixel"})
@@ -29,9 +30,12 @@ MCPHERSON = (
 
 def anonymize(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", exists=True, help="Pictures, and folders of pictures.")
+        list[Path],
+        typer.Argument(metavar="INPUT...", exists=True, help="Pictures, videos, and folders of both."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Where the outputs go.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder where the outputs go; for one video, a file.")
+    ],
     method: Annotated[
         str | None,
         typer.Option(
@@ -73,31 +77,61 @@ def anonymize(
             envvar="VEILMESH_HOME", help="Have this home's node sign privacy receipts.", show_default=False
         ),
     ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Videos: h264, hevc, vp9, av1 or ffv1.", show_default="the input's, where it is one of these"
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Videos: constant rate factor, lower is better.", show_default="the codec's"
+        ),
+    ] = None,
+    every: Annotated[
+        int,
+        typer.Option(min=1, help="Videos: the detector looks at every so many frames; faces are followed."),
+    ] = 5,
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="Videos: write JSON of every face's track here."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Anonymize INPUT into a mirror of its tree; every picture is attacked before it is written.
+
+    A face in a video gets one surrogate for as long as it is followed; sound stays as it is.
 
     Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop.
     """
     from dataclasses import replace
 
     from veilmesh_chaincode.records.policy import Policy
+    from veilmesh_ml.folder import FolderReport
 
-    from veilmesh_node.cli import ledger, output, receipts, sealed_keys
+    from veilmesh_node.cli import ledger, output, receipts, sealed_keys, videos
 
+    pictures, jobs = videos.divide(inputs, out)
+    if jobs and home is not None:
+        raise typer.BadParameter("--home signs receipts for pictures; videos go without it")
     terms = None if home is None else ledger.evaluate(home, "policy:Current", None, Policy).terms
     settings = _settings(method, {"mode": mode, "n": pixels}, key_file, terms, strict=strict)
     if settings.method in KNOWN_TO_FAIL:
         output.note(f"warning: faces under {settings.method} are recognised by trained networks: {MCPHERSON}")
     settings = replace(settings, seal=_keeper(settings, home, seal_to))
-    report = _run(inputs, out, settings)
+    filmed = videos.run(jobs, videos.settings(settings, codec, quality, every)) if jobs else []
+    report = _run(pictures, out, settings) if pictures else FolderReport(())
     sealed = sealed_keys.write(report.results)
     _note_failures(report)
     anchored = None if home is None else receipts.issue(home, out, report.results, settings.digest)
+    unfilmed = sum(video.report is None for video in filmed)
+    if report_file is not None:
+        videos.write_report(report_file, filmed)
     document = {
-        "released": sum(result.status == "released" for result in report.results),
+        "released": sum(result.status == "released" for result in report.results) + len(filmed) - unfilmed,
         "kept": sum(result.status == "kept" for result in report.results),
-        "failed": len(report.failures),
+        "failed": len(report.failures) + unfilmed,
         "anchor": anchored,
         "sealed_keys": sealed,
         "files": [
@@ -113,9 +147,10 @@ def anonymize(
             }
             for result in report.results
         ],
+        "videos": [videos.document(video) for video in filmed],
     }
-    output.show(document, lambda: _show(report, out), as_json=as_json)
-    if report.failures:
+    output.show(document, lambda: _show(report, filmed, out), as_json=as_json)
+    if document["failed"]:
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -191,11 +226,13 @@ def _run(inputs: list[Path], out: Path, settings: "FolderSettings") -> "FolderRe
         )
 
 
-def _show(report: "FolderReport", out: Path) -> None:
-    from veilmesh_node.cli import output
+def _show(report: "FolderReport", filmed: "list[Filmed]", out: Path) -> None:
+    from veilmesh_node.cli import output, videos
 
-    done = len(report.results) - len(report.failures)
-    output.results.print(f"{done} of {len(report.results)} pictures anonymized into {out}", markup=False)
+    videos.show(filmed)
+    if report.results or not filmed:
+        done = len(report.results) - len(report.failures)
+        output.results.print(f"{done} of {len(report.results)} pictures anonymized into {out}", markup=False)
 
 
 def _note_failures(report: "FolderReport") -> None:

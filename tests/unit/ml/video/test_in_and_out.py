@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("av")
+
 from av.video.frame import VideoFrame
 from veilmesh_ml.errors import (
     DamagedVideoError,

@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("av")
+
 from veilmesh_ml import Engine, Face, RgbImage
 from veilmesh_ml.face import Box
 from veilmesh_ml.video.association import associate
@@ -179,3 +182,16 @@ def test_a_pan_is_no_cut(astronaut: RgbImage) -> None:
     )
     assert not panned.begins_after(still)
     assert other.begins_after(still)
+
+
+def test_no_more_frames_are_held_however_long_it_is(engine: Engine) -> None:
+    pictures = noise(90, 48, 64)
+    looks = Looks(engine, pictures, [None] * 90)
+    tracker = Tracker(looks, every=5, linger=10)  # type: ignore[arg-type]  # what a tracker uses of it
+    held = []
+    for number, picture in enumerate(pictures):
+        tracker.add(picture)
+        if number >= tracker.delay:
+            tracker.take()
+        held.append(len(tracker._views))
+    assert max(held) == held[-1] == tracker.delay + 1
