@@ -11,6 +11,7 @@ from veilmesh_network.fabric.plan import Orderers
 
 from tests.fabric_network import NEEDS_FABRIC, FabricNetwork, running_network
 
+NEEDS_IPFS = "needs kubo's `ipfs` on PATH, and the [ipfs] extra"
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -48,16 +49,17 @@ def fabric_bft_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say in the last line which tests did not run for want of Fabric's binaries, and how to have them."""
+    """Say in the last lines which tests did not run for want of other programs, and how to have those."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return
-    skipped = [report for report in reporter.stats.get("skipped", []) if NEEDS_FABRIC in str(report.longrepr)]
-    if skipped:
-        folders = ", ".join(sorted({report.nodeid.rpartition("/")[0] for report in skipped}))
-        reporter.write_line(
-            f"{len(skipped)} tests in {folders} did not run: {_what_is_missing()}", yellow=True
-        )
+    for reason, what_is_missing in ((NEEDS_FABRIC, _what_is_missing), (NEEDS_IPFS, lambda: NEEDS_IPFS)):
+        skipped = [report for report in reporter.stats.get("skipped", []) if reason in str(report.longrepr)]
+        if skipped:
+            folders = ", ".join(sorted({report.nodeid.rpartition("/")[0] for report in skipped}))
+            reporter.write_line(
+                f"{len(skipped)} tests in {folders} did not run: {what_is_missing()}", yellow=True
+            )
 
 
 def _what_is_missing() -> str:

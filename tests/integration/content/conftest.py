@@ -9,14 +9,16 @@ from veilmesh_node.content import IpfsContentStore
 from veilmesh_node.content.kubo import KuboDaemon, Patience
 from veilmesh_node.content.private_daemon import PrivateDaemon, new_swarm_key
 
+from tests.conftest import NEEDS_IPFS
+
 QUICK = Patience(answer_s=5.0, fetch_s=1.5, index_s=30.0)
 
 
 @pytest.fixture(scope="session")
 def _ipfs() -> None:
-    pytest.importorskip("ipfshttpclient", reason="surrogates in IPFS: install the [ipfs] extra")
+    pytest.importorskip("ipfshttpclient", reason=NEEDS_IPFS)
     if shutil.which("ipfs") is None:
-        pytest.skip("surrogates in IPFS: there is no `ipfs` (kubo) on PATH")
+        pytest.skip(NEEDS_IPFS)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,12 @@ def members(_ipfs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 @pytest.fixture
 def veilmesh(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: str, expect: ExitCode = ExitCode.OK) -> Any:
+    def run(*words: str, expect: ExitCode = ExitCode.OK, as_json: bool = True) -> Any:
         with pytest.raises(SystemExit) as leaving:
-            main([*words, "--json"])
+            main([*words, "--json"] if as_json else words)
         said = capsys.readouterr()
         assert leaving.value.code == expect, said.err
-        return json.loads(said.out)
+        return json.loads(said.out) if as_json else said.out + said.err
 
     return run
 
@@ -94,6 +95,9 @@ def test_the_life_of_a_surrogate(members: tuple[Member, Member], veilmesh: Any) 
     status = veilmesh("content", "status", "--home", str(org2.home))
     assert (status["listed"], status["missing"], status["surplus"]) == (1, [listed], [])
     assert status["daemon"]["peers"] == 1
+    shown = veilmesh("content", "status", "--home", str(org2.home), as_json=False)
+    assert re.search(rf"^missing +{cid} +Org1MSP", shown, re.MULTILINE)
+    assert shown.endswith("mend it with: veilmesh content sync\n")
     synced = veilmesh("content", "sync", "--home", str(org2.home))
     assert (synced["pinned"], synced["failures"]) == ([cid], [])
     assert veilmesh("content", "status", "--home", str(org2.home))["missing"] == []
@@ -109,7 +113,15 @@ def test_the_life_of_a_surrogate(members: tuple[Member, Member], veilmesh: Any) 
     assert error["code"] == "CONTENT_UNAVAILABLE"
     assert "ipfs_api" in error["hint"]
 
+    org2.daemon.run("pin", "rm", cid)
+    org2.daemon.run("repo", "gc")  # now nobody has it, who is up
+    synced = veilmesh("content", "sync", "--home", str(org2.home), expect=ExitCode.UNAVAILABLE)
+    assert synced["failures"] == [
+        {"cid": cid, "owners": ["Org1MSP"], "reason": f"content {cid} is not in the store"}
+    ]
     org1.daemon.start(online=True).connect(org2.daemon)
+    said = veilmesh("content", "sync", "--home", str(org2.home), as_json=False)
+    assert said == "1 listed, 1 pinned anew, 0 unpinned, 0 blocks collected\n"
     org1.call("Erase", node_pb2.EraseRequest(reference_id=enrolled.reference_id))
     assert cid not in org1.daemon.run("refs", "local")
     synced = veilmesh("content", "sync", "--home", str(org2.home))
