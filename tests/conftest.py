@@ -56,7 +56,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     for reason, what_is_missing in ((NEEDS_FABRIC, _what_is_missing), (NEEDS_IPFS, lambda: NEEDS_IPFS)):
         skipped = [report for report in reporter.stats.get("skipped", []) if reason in str(report.longrepr)]
         if skipped:
-            folders = ", ".join(sorted({report.nodeid.rpartition("/")[0] for report in skipped}))
+            folders = ", ".join(sorted({report.location[0].rpartition("/")[0] for report in skipped}))
             reporter.write_line(
                 f"{len(skipped)} tests in {folders} did not run: {what_is_missing()}", yellow=True
             )
