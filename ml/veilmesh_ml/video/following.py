@@ -21,7 +21,8 @@ GRID: Final = 9  # points in a row and in a column
 REACH: Final = 1.0  # widths of the face, on every side: no face moves farther from frame to frame
 WORKED_AT_PX: Final = 96  # wide; larger faces are scaled down
 BACK_WITHIN_PX: Final = 1.0  # at that size
-LEAST_POINTS: Final = 12  # of the grid's, that agree
+AGREE_WITHIN_PX: Final = 1.5
+LEAST_POINTS: Final = 20  # of the grid's, that agree
 MOST_GROWTH: Final = 1.25  # from frame to frame, and least shrinking
 
 
@@ -51,10 +52,12 @@ def follow(before: Grey, after: Grey, landmarks: Points) -> Motion | None:
     inside = ((points >= 0) & (points < first.shape[::-1])).all(axis=1)
     if inside.sum() < LEAST_POINTS:
         return None
-    moved = _followed(first, second, points[inside])
-    if moved is None:
+    there, good = came_back(first, second, points[inside])
+    if good.sum() < LEAST_POINTS:
         return None
-    motion, agreeing = cv2.estimateAffinePartial2D(*moved, ransacReprojThreshold=1.5)
+    motion, agreeing = cv2.estimateAffinePartial2D(
+        points[inside][good], there[good], ransacReprojThreshold=AGREE_WITHIN_PX
+    )
     if motion is None or agreeing.sum() < LEAST_POINTS:
         return None
     growth = float(np.hypot(motion[0, 0], motion[1, 0]))
@@ -68,6 +71,17 @@ def moved(points: Points, motion: Motion) -> Points:
     return np.asarray(points @ motion[:, :2].T + motion[:, 2])
 
 
+def came_back(
+    before: Grey, after: Grey, points: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return where points go, float32 (n, 2), and which of them come back to where they were, (n,)."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, points.copy())
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, there.copy())
+    error = np.linalg.norm(back - points, axis=1)
+    good = (found[:, 0] > 0) & (found_back[:, 0] > 0) & (error < BACK_WITHIN_PX)
+    return np.asarray(there, dtype=np.float32), good
+
+
 def _grid(low: Points, high: Points) -> Points:
     across, down = (np.linspace(low[axis], high[axis], GRID) for axis in (0, 1))
     return np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
@@ -78,19 +92,6 @@ def _cut(grey: Grey, window: Box, scale: float) -> Grey:
     if scale == 1:
         return part
     return np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _followed(
-    before: Grey, after: Grey, points: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Return those points that come back to where they were, and where they went; None where too few do."""
-    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, points.copy())
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, there.copy())
-    error = np.linalg.norm(back - points, axis=1)
-    good = (found[:, 0] > 0) & (found_back[:, 0] > 0) & (error < BACK_WITHIN_PX)
-    if good.sum() < LEAST_POINTS:
-        return None
-    return points[good], np.asarray(there[good], dtype=np.float32)
 
 
 def _in_the_picture(motion: Motion, corner: NDArray[np.int64], scale: float) -> Motion:
