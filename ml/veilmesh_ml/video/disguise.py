@@ -7,7 +7,8 @@ Frames are settled a few at a time:
 2. All faces of a frame are changed, one after the other; where a face may lie elsewhere (`Place.slack`), by a
    mask that is wide enough.
 3. The gate attacks one frame of every track, and on all others compares the face as it is. Where it refuses,
-   the track goes on to its next attempt, the next method, and at last the solid mask; from these frames on.
+   the track goes on to its next attempt or method, from these frames on. Where that does not help soon, these
+   frames get the solid mask, and the surrogate comes back with the next.
 
 That a face is still found is asked for once, where a track is new: a head that turns away is no refusal.
 
@@ -36,10 +37,12 @@ from veilmesh_ml.regions import face_region
 from veilmesh_ml.sample_features import sample_features
 from veilmesh_ml.video.place import Place
 
-CAST_ON: Final = 6  # frames of a new track that the gate has to pass
+CAST_ON: Final = 6  # frames of a new track that the gate should pass, and at least half of them
+CLIMBS: Final = 3  # within frames that are settled together, before they are masked
 MASK_GROWN: Final = 0.25  # widths of the face, beside the slack
 
 _Where = tuple[int, int]  # frame and track
+_Rung = tuple[Anonymizer, int]  # and attempt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,19 +144,40 @@ class Disguises:
                 outputs[index] = self._change(shots[index], scene, index)
                 waiting.update(where for where in scene.faces if where[0] == index)
         self._record(shots, outputs, closest, attacked)
+        for track in scene.tracks:
+            self._people[track].go_on()
         return [Disguised(output.picture, output.windows) for output in outputs]
 
     def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
-        """Find a surrogate that the gate passes on all of these frames; it is chosen for the first."""
+        """Find the surrogate that the gate passes on most of these frames; it is chosen for the first.
+
+        One that it passes on all ends the search; where none passes on half, the track is masked.
+        """
         person = _Person.of(self._methods, derive(self._key, "track", track))
         self._people[track] = person
         if any(self._shows_nothing(sample) for sample in samples):
-            person.mask()
-        while not person.masked and not all(self._passes(person, sample) for sample in samples):
-            person.climb()
+            person.height = len(person.rungs)
+            return
+        passed: list[int] = []
+        for rung in person.rungs:
+            passed.append(self._passed(rung, samples))
+            if passed[-1] == len(samples):
+                break
+        best = max(range(len(passed)), key=lambda height: passed[height])
+        person.refused = len(passed) - (passed[best] == len(samples))
+        person.height = best if 2 * passed[best] >= len(samples) else len(person.rungs)
 
-    def _passes(self, person: "_Person", sample: "_Sample") -> bool:
-        anonymizer, attempt = person.rung
+    def _passed(self, rung: "_Rung", samples: Sequence["_Sample"]) -> int:
+        """Return on how many of these frames the gate passes it; 0 where it is less than half."""
+        passed = 0
+        for number, sample in enumerate(samples):
+            passed += self._passes(rung, sample)
+            if 2 * (number + 1 - passed) > len(samples):
+                return 0
+        return passed
+
+    def _passes(self, rung: "_Rung", sample: "_Sample") -> bool:
+        anonymizer, attempt = rung
         anonymized = anonymizer.anonymize(sample.picture, [sample.face], attempt=attempt)
         return self._gate.judge_all([Candidate(anonymized, sample.face, sample.original)])[0].passed
 
@@ -163,7 +187,7 @@ class Disguises:
 
     def _change(self, shot: Shot, scene: "_Scene", index: int) -> "_Output":
         """Change all faces of a frame, those that are masked last."""
-        rungs: list[tuple[int, tuple[Anonymizer, int]]] = []
+        rungs: list[tuple[int, _Rung]] = []
         for track, place in shot.places.items():
             if (index, track) in scene.faces and not self._people[track].masked:
                 rungs.append((track, self._people[track].rung))
@@ -201,9 +225,10 @@ class Disguises:
 class _Person:
     """The ladder of one track, from what was asked for to the mask, and how far it was climbed."""
 
-    rungs: tuple[tuple[Anonymizer, int], ...]
+    rungs: tuple[_Rung, ...]
     height: int = 0
     refused: int = 0
+    _climbed: int = 0  # within frames that are settled together
 
     @classmethod
     def of(cls, methods: Sequence[Anonymizer], key: bytes) -> "_Person":
@@ -212,20 +237,23 @@ class _Person:
 
     @property
     def masked(self) -> bool:
-        """Whether nothing but the mask is left."""
-        return self.height == len(self.rungs)
+        """Whether it gets the mask: for good, or in the frames that are settled now."""
+        return self._climbed > CLIMBS or self.height + self._climbed >= len(self.rungs)
 
     @property
-    def rung(self) -> tuple[Anonymizer, int]:
-        return self.rungs[self.height]
+    def rung(self) -> _Rung:
+        return self.rungs[self.height + self._climbed]
 
     def climb(self) -> None:
         """Go on to what hides more: the gate refused this."""
         self.refused += 1
-        self.height += 1
+        self._climbed += 1
 
-    def mask(self) -> None:
-        self.height = len(self.rungs)
+    def go_on(self) -> None:
+        """Keep what helped; where only the mask did, come back to what was before."""
+        if not self.masked:
+            self.height += self._climbed
+        self._climbed = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
