@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from veilmesh_ml.video.release import VideoReport, VideoSettings
 
 
+UNSEEN = (
+    "warning: look at a video before you give it away: a face that no detector finds in any frame near by, "
+    "such as a profile, goes out as it is"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Filmed:
     """What became of one video: a report, or why there is none."""
@@ -87,6 +93,8 @@ def run(jobs: "Sequence[VideoJob]", how: "VideoSettings") -> list[Filmed]:
                 filmed.append(Filmed(job, report, None))
                 if report.left_out:
                     output.note(f"left out of {job.target}: {', '.join(report.left_out)}")
+    if any(video.report for video in filmed):
+        output.note(UNSEEN)
     return filmed
 
 
