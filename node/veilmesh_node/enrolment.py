@@ -236,7 +236,7 @@ class Enrolment:
         Raises:
             Refusal: MODEL_NOT_APPROVED, none is left.
         """
-        digests = faces.generators()
+        digests = faces.generators
         approved = [
             name for name in anonymizers if name not in digests or await self._is_approved(digests[name])
         ]

@@ -51,6 +51,7 @@ class MlFaces:
             from veilmesh_ml.anonymizers import ANONYMIZER_NAMES  # noqa: PLC0415
             from veilmesh_ml.plugged_engine import plug_encoder  # noqa: PLC0415
             from veilmesh_ml.sample_features import sample_features  # noqa: PLC0415
+            from veilmesh_ml.weights import generator_digest  # noqa: PLC0415
         except ImportError as err:
             raise FacesMissingError from err
         try:
@@ -64,17 +65,13 @@ class MlFaces:
                 raise HomeError(str(err)) from err
         self._features: Callable[[RgbImage, list[Face]], FeatureRows] = partial(sample_features, self._engine)
         self.anonymizers: Sequence[str] = ANONYMIZER_NAMES
+        digests = {name: generator_digest(name) for name in ANONYMIZER_NAMES}
+        self.generators: Mapping[str, str] = {name: digest for name, digest in digests.items() if digest}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faces")
 
     @property
     def model_digest(self) -> str:
         return self._engine.model_digest
-
-    def generators(self) -> Mapping[str, str]:
-        from veilmesh_ml.weights import generator_digest  # noqa: PLC0415 - a node may lack the library
-
-        digests = {name: generator_digest(name) for name in self.anonymizers}
-        return {name: digest for name, digest in digests.items() if digest is not None}
 
     def close(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -185,6 +185,7 @@ class Faces(Protocol):
     @property
     def anonymizers(self) -> Sequence[str]: ...
 
+    @property
     def generators(self) -> Mapping[str, str]:
         """SHA-256 of the weights, hex, of each anonymizer that runs with a generator."""
         ...

@@ -50,7 +50,7 @@ class Status:
         registration, policy_version = "", 0
         roles: Sequence[str] = ()
         disagreements: Sequence[Disagreement] | None = None
-        generators = {} if env.faces is None else env.faces.generators()
+        generators = {} if env.faces is None else env.faces.generators
         standing = dict.fromkeys(generators, "")
         reachable = True
         try:

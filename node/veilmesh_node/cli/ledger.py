@@ -52,15 +52,7 @@ def evaluate_pages(folder: Path, function: str, entry: type[Entry]) -> list[Entr
     """Return every entry of a list, page by page."""
 
     async def all_pages(contract: Contract) -> list[Entry]:
-        entries: list[Entry] = []
-        bookmark = ""
-        while True:
-            request = PageRequest(bookmark=bookmark)
-            page = Page[entry].from_bytes(await contract.evaluate(function, request.to_bytes()))  # type: ignore[valid-type]  # a type known at run time
-            entries += page.entries
-            bookmark = page.bookmark
-            if not bookmark:
-                return entries
+        return await _every_page(contract, function, PageRequest(), entry)
 
     return _run(folder, all_pages)
 
@@ -76,18 +68,23 @@ async def all_references(contract: Contract) -> list[Reference]:
     try:
         consortium = Consortium.from_bytes(await contract.evaluate("registry:GetConsortium"))
         for msp_id in consortium.members:
-            bookmark = ""
-            while True:
-                request = ListReferences(owner_msp_id=msp_id, bookmark=bookmark)
-                answer = await contract.evaluate("enrolment:List", request.to_bytes())
-                page = Page[Reference].from_bytes(answer)
-                found += page.entries
-                bookmark = page.bookmark
-                if not bookmark:
-                    break
+            request = ListReferences(owner_msp_id=msp_id)
+            found += await _every_page(contract, "enrolment:List", request, Reference)
     except GatewayError as err:
         raise refusal_in(err) or err from err
     return found
+
+
+async def _every_page(
+    contract: Contract, function: str, request: PageRequest | ListReferences, entry: type[Entry]
+) -> list[Entry]:
+    entries: list[Entry] = []
+    while True:
+        page = Page[entry].from_bytes(await contract.evaluate(function, request.to_bytes()))  # type: ignore[valid-type]  # a type known at run time
+        entries += page.entries
+        if not page.bookmark:
+            return entries
+        request = request.replace(bookmark=page.bookmark)
 
 
 @asynccontextmanager

@@ -114,10 +114,7 @@ class MemoryFaces:
 
     model_digest = MODEL
     anonymizers: Sequence[str] = ("mask", "blur")
-    generator_digests: Mapping[str, str] = MappingProxyType({})  # by anonymizer
-
-    def generators(self) -> Mapping[str, str]:
-        return self.generator_digests
+    generators: Mapping[str, str] = MappingProxyType({})  # digests of weights, by anonymizer
 
     async def find_sample(self, photo: bytes) -> FoundFace:
         features = await self.encode_probe(photo)

@@ -95,7 +95,7 @@ class TestGenerators:
 
     @pytest.fixture(autouse=True)
     def _mask_has_a_generator(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(MemoryFaces, "generator_digests", {"mask": self.WEIGHTS})
+        monkeypatch.setattr(MemoryFaces, "generators", {"mask": self.WEIGHTS})
 
     async def test_without_approval_another_is_taken(
         self, org1: MemoryNode, monkeypatch: pytest.MonkeyPatch
