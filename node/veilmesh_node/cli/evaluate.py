@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.options import JsonOption, initials_between
 
 if TYPE_CHECKING:
     from veilmesh_ml.evaluate.anonymizers import AnonymizersResult
@@ -238,10 +238,9 @@ def augmentation(
     from veilmesh_node.cli import output
     from veilmesh_node.cli.progress import staged_progress
 
-    first, _, last = initials.upper().partition("-")
     with staged_progress() as on_progress:
         found = evaluate_augmentation(
-            data, report_folder / "augmentation-cache", on_progress, (first, last or first)
+            data, report_folder / "augmentation-cache", on_progress, initials_between(initials)
         )
     report = augmentation_report(found)
     _, page = write_report(report, report_folder)

@@ -51,3 +51,9 @@ def require_fabric(orderers: Orderers | None, *, fabric: bool) -> None:
     """
     if orderers is not None and not fabric:
         raise typer.BadParameter("belongs to --fabric", param_hint="--orderers")
+
+
+def initials_between(letters: str) -> tuple[str, str]:
+    """Return the first and the last of initials as they are given: A-Z, or one letter."""
+    first, _, last = letters.upper().partition("-")
+    return first, last or first

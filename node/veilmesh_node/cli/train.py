@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.options import JsonOption, initials_between
 from veilmesh_node.cli.shared_options import with_options
 
 app = typer.Typer(no_args_is_help=True, help="Build an anonymizer's weights from photos.")
@@ -61,7 +61,7 @@ def bank(
     from veilmesh_node.cli import output
     from veilmesh_node.cli.progress import progress_bar
 
-    photos = photos_of(data, _initials(initials))
+    photos = photos_of(data, initials_between(initials))
     with FaceStore(out.with_name(f"{out.name}.faces.sqlite")) as store, progress_bar("photos") as on_photo:
         faces, frame = read_faces(photos, store, load_engine("fast"), on_photo)
     with progress_bar("clusters") as on_cluster:
@@ -124,7 +124,7 @@ def prepare(
     from veilmesh_node.cli import output
     from veilmesh_node.cli.progress import staged_progress
 
-    selection = Selection(_initials(initials), _initials(held_out))
+    selection = Selection(initials_between(initials), initials_between(held_out))
     with FaceStore(out.with_name(f"{out.name}.faces.sqlite")) as store, staged_progress() as progress:
         packed = pack(data, selection, store, load_engine("fast"), bank=shipped_bank(), progress=progress)
     content = encode_packed(packed)
@@ -456,8 +456,3 @@ def _train(model: str, asked: Training, needed: Path | None = None, *, as_json: 
         f"{outcome.done} steps in {outcome.minutes:.1f} minutes (ended by {outcome.ended}) into {asked.out}"
     )
     output.tell(document, sentence, as_json=as_json)
-
-
-def _initials(letters: str) -> tuple[str, str]:
-    first, _, last = letters.upper().partition("-")
-    return first, last or first
