@@ -8,6 +8,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -41,6 +42,23 @@ def losses_progress(what: str) -> Iterator[Callable[[int, int, Mapping[str, floa
         def show(done: int, total: int, losses: Mapping[str, float]) -> None:
             told = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
             bar.update(task, description=f"{what} {told}", completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def frames_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how many frames of a named video are done, of how many (0: nobody knows), and how fast."""
+    with _bar(TimeRemainingColumn()) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=None)
+            task = tasks[name]
+            speed = bar.tasks[task].speed
+            rate = f" {speed:.1f} fps" if speed else ""
+            bar.update(task, description=f"{name}{rate}", completed=done, total=total or None)
 
         yield show
 

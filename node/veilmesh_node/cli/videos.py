@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,32 +61,19 @@ def settings(folder: "FolderSettings", codec: str | None, quality: int | None, e
 
 def run(jobs: "Sequence[VideoJob]", how: "VideoSettings") -> list[Filmed]:
     """Anonymize videos; what is wrong with one does not stop the others."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from veilmesh_ml.engine import load_engine
     from veilmesh_ml.errors import MlError
     from veilmesh_ml.video.release import anonymize_video
 
+    from veilmesh_node.cli.progress import frames_progress
+
     engine = load_engine()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
     filmed = []
-    with Progress(*columns, console=output.notes, disable=not output.notes.is_terminal) as bar:
+    with frames_progress() as on_frames:
         for job in jobs:
-            task = bar.add_task(job.source.name, total=None, rate="")
-
-            def moved(done: int, total: int, task: Any = task) -> None:
-                speed = bar.tasks[task].speed
-                bar.update(
-                    task, completed=done, total=total or None, rate=f"{speed:.1f} fps" if speed else ""
-                )
-
+            on_frame = partial(on_frames, str(job.source))
             try:
-                report = anonymize_video(job.source, job.target, engine, how, progress=moved)
+                report = anonymize_video(job.source, job.target, engine, how, progress=on_frame)
             except MlError as err:
                 output.note(f"not anonymized: {err}")
                 filmed.append(Filmed(job, None, err))
