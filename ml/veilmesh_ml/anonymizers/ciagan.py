@@ -1,9 +1,10 @@
 """A surrogate face that a generator paints into the photo: nobody's, by CIAGAN (S2; see `networks.ciagan`).
 
 The face is cut out before anything else is done; the generator gets what is around it, landmarks that are
-de-identified, a donor of `cluster`'s bank warped to them, and an identity code of nobody. It never receives a
-pixel of the face. Donor and code are drawn with a key, so that two organisations' pictures of one person get
-different faces. Which donors suit is read off the face, as for `cluster`.
+de-identified, a donor of `cluster`'s bank warped to them in the tone of the skin, and an identity code of
+nobody. It never receives a pixel of the face. Donor and code are drawn with a key, so that two organisations'
+pictures of one person get different faces. Which donors suit, and the tone, are read off the face, as for
+`cluster`.
 
 Where the release gate refuses a face, other donors and codes are drawn for it, and in the end less of the
 person stays (`modes`). A face that cannot be painted (landmarks too odd, too small) gets the solid mask.
@@ -25,7 +26,7 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.inpainting.codes import CODE, CodeTable, decode_codes
 from veilmesh_ml.inpainting.conditions import SEEN
-from veilmesh_ml.inpainting.order import Order, order, own_outline
+from veilmesh_ml.inpainting.order import Order, order, own_outline, read_tone
 from veilmesh_ml.inpainting.seam import lay_in
 from veilmesh_ml.keystream import derive, key_or_fresh, words
 from veilmesh_ml.surrogate.bank import Bank
@@ -116,7 +117,14 @@ class Ciagan(Cast[int]):
                 suiting = partial(choose, self._bank, reading, tried.setting.suitable, key, tried.draw)
                 chosen = self._casting.choose(attempt, suiting)
                 covered = _without(part, others, self._bank)
-                asked = order(covered, landmarks, self._bank.donor(chosen), self._bank, tried.setting.caution)
+                asked = order(
+                    covered,
+                    landmarks,
+                    self._bank.donor(chosen),
+                    self._bank,
+                    tried.setting.caution,
+                    tone=read_tone(covered, landmarks, self._bank.frame.mean_shape),
+                )
             except (cv2.error, np.linalg.LinAlgError, ValueError):
                 continue  # fails closed: the caller masks the face
             orders[number] = asked, self._code(chosen, key, tried.draw)

@@ -1,7 +1,7 @@
 """What the generator sees instead of the face: where to paint, the landmarks to paint to, a prior picture.
 
-All of it comes from landmarks, a texture that is nobody's, and the photo outside the mask. No pixel inside is
-used: `visible` blackens them before anything else is done.
+All of it comes from landmarks, a texture that is nobody's, the tone of the skin, and the photo outside the
+mask. No pixel inside is used: `visible` blackens them before anything else is done.
 
 The mask is the union of the person's own outline and the surrogate's, from the chin to the hairline, grown:
 what leaks most is the person's own rim.
@@ -12,30 +12,18 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from veilmesh_ml.inpainting.bridge import bridged
 from veilmesh_ml.inpainting.canvas import CANVAS_PX
+from veilmesh_ml.inpainting.drawing import filled, landmark_lines
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
+from veilmesh_ml.inpainting.tone import Tone, toned
 from veilmesh_ml.surrogate.points import OUTLINE, Points
 
 SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1, prior 3
 GROWTH: Final = 1.12  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
-_FINE: Final = 4  # drawn so many times larger, for smooth edges
-# First and last landmark, whether the line closes, its brightness.
-_LINES: Final = (
-    (0, 17, False, 110),
-    (17, 22, False, 255),
-    (22, 27, False, 255),
-    (27, 31, False, 150),
-    (31, 36, False, 190),
-    (36, 42, True, 255),
-    (42, 48, True, 255),
-    (48, 60, True, 220),
-    (60, 68, True, 255),
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +49,8 @@ def conditions(
     surrogate: Points,
     texture: NDArray[np.uint8],
     mean_shape: Points,
+    *,
+    tone: Tone,
 ) -> Conditions:
     """Return what the generator is given.
 
@@ -70,6 +60,7 @@ def conditions(
         surrogate: the de-identified 77 points on the canvas.
         texture: a face in the bank's frame, uint8 (160, 160, 3).
         mean_shape: where the texture's 77 points lie, (77, 2).
+        tone: of the prior.
     """
     mask = filled(mask_outline(own, surrogate))
     surrounding = visible(canvas, mask)
@@ -77,7 +68,7 @@ def conditions(
     middle = outline.mean(axis=0)
     sure = filled(middle + (outline - middle) * _SURE) / 255
     outside = (mask == 0).astype(np.float64)
-    face = warp_picture(texture, surrogate, mean_shape, CANVAS_PX)
+    face = toned(warp_picture(texture, surrogate, mean_shape, CANVAS_PX), surrogate, tone)
     both = face * sure[..., np.newaxis] + surrounding * outside[..., np.newaxis]
     known = np.minimum(sure + outside, 1)
     prior = bridged(both / np.maximum(known, 1 / 255)[..., np.newaxis], known)
@@ -107,34 +98,3 @@ def _reach(outline: Points, angles: NDArray[np.float64]) -> NDArray[np.float64]:
     direction = np.arctan2(outline[:, 1], outline[:, 0])
     order = np.argsort(direction, kind="stable")
     return np.asarray(np.interp(angles, direction[order], np.hypot(*outline.T)[order], period=2 * np.pi))
-
-
-def filled(outline: Points) -> NDArray[np.uint8]:
-    """Return the inside of an outline, with a smooth edge: uint8 (128, 128)."""
-    picture, pen = _sheet()
-    pen.polygon(_fine(outline), fill=255)
-    return _reduced(picture)
-
-
-def landmark_lines(points: Points) -> NDArray[np.uint8]:
-    """Return the parts of the face as thin lines: uint8 (128, 128)."""
-    picture, pen = _sheet()
-    for first, last, closed, brightness in _LINES:
-        part = points[first:last]
-        path = np.concatenate([part, part[:1]]) if closed else part
-        pen.line(_fine(path), fill=brightness, width=_FINE + 2, joint="curve")
-    return _reduced(picture)
-
-
-def _sheet() -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    picture = Image.new("L", (CANVAS_PX * _FINE, CANVAS_PX * _FINE))
-    return picture, ImageDraw.Draw(picture)
-
-
-def _fine(points: Points) -> list[tuple[float, float]]:
-    limited = np.clip((points + 0.5) * _FINE, -CANVAS_PX * _FINE, 2 * CANVAS_PX * _FINE)
-    return [(x, y) for x, y in limited.tolist()]
-
-
-def _reduced(picture: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(picture.reduce(_FINE))

@@ -4,7 +4,7 @@
 2. the landmarks are de-identified there, as in training;
 3. the photo is blackened inside the mask, and mask, lines and prior are drawn to them (`conditions`).
 
-From here on nothing knows a pixel of the face.
+From here on nothing knows a pixel of the face; of its colours the order is told three numbers.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, onto_canvas
 from veilmesh_ml.inpainting.conditions import SEEN, Conditions, conditions, mask_outline
 from veilmesh_ml.inpainting.cutting import cut_out
+from veilmesh_ml.inpainting.tone import Tone, face_tone
 from veilmesh_ml.surrogate.bank import Bank, Donor
 from veilmesh_ml.surrogate.points import Points, Similarity, with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
@@ -41,7 +42,30 @@ class Order:
     seen: NDArray[np.float32] = field(repr=False)
 
 
-def order(window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, caution: float) -> Order:
+def read_tone(window: RgbImage, landmarks: Points, mean_shape: Points) -> Tone:
+    """Return the tone of a face: all that an order is told of its colours.
+
+    Args:
+        window: the face and about a width of it around, uint8 (height, width, 3).
+        landmarks: in the window, (68, 2).
+        mean_shape: of the bank's frame.
+
+    Raises:
+        ValueError: the face's landmarks are too odd.
+    """
+    onto = onto_canvas(landmarks, mean_shape)
+    return face_tone(cut_out(window, onto), with_forehead(onto.apply(landmarks)))
+
+
+def order(
+    window: RgbImage,
+    landmarks: Points,
+    donor: Donor,
+    bank: Bank,
+    caution: float,
+    *,
+    tone: Tone,
+) -> Order:
     """Return what is to be painted.
 
     Args:
@@ -50,6 +74,7 @@ def order(window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, caution
         donor: lends the prior and the shape.
         bank: of the donor.
         caution: of the shape filter.
+        tone: see `read_tone`.
 
     Raises:
         ValueError: the face reaches beyond the canvas: its landmarks are too odd.
@@ -58,7 +83,9 @@ def order(window: RgbImage, landmarks: Points, donor: Donor, bank: Bank, caution
     upright = onto.apply(landmarks)
     placed = deidentified(upright, donor.shape, bank.shape_model, caution, _JAW)
     canvas = cut_out(window, onto)
-    given = conditions(canvas, with_forehead(upright), placed, donor.texture, bank.frame.mean_shape)
+    given = conditions(
+        canvas, with_forehead(upright), placed, donor.texture, bank.frame.mean_shape, tone=tone
+    )
     rim = np.concatenate([given.mask[[0, -1]].ravel(), given.mask[:, [0, -1]].ravel()])
     if rim.any():
         raise ValueError("the face reaches beyond the canvas")

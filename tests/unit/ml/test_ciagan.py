@@ -38,6 +38,7 @@ from veilmesh_ml.weights import shipped_bank
 pytestmark = pytest.mark.faces
 
 VECTORS: Final = Path(__file__).parents[2] / "vectors" / "ciagan"
+TONE = np.array([190.0, 150.0, 130.0])
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 # Both add up the same fp32 products, in another order.
 TOLERANCE: Final = 1e-4
@@ -159,7 +160,7 @@ class TestTheFacesPixels:
         bank = shipped_bank()
         results = []
         for photo in (image, noisy(image, larger)):
-            asked = order(photo, larger.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
+            asked = order(photo, larger.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
             painted = generator(asked.seen[np.newaxis], codes.codes[3, :1])[0]
             lifelike = whole_canvas(image, asked)  # with skin, so that grain is looked for
             laid = [lay_in(photo, each, asked, KEY).tobytes() for each in (painted, lifelike)]
@@ -193,9 +194,9 @@ class TestWhatTheGeneratorIsTold:
     def test_landmarks_that_are_not_the_persons(self, head: RgbImage, face: Face) -> None:
         bank = shipped_bank()
         landmarks = face.landmarks.astype(np.float64)
-        first, second = (order(head, landmarks, bank.donor(i), bank, 20.0) for i in (0, 9))
+        first, second = (order(head, landmarks, bank.donor(i), bank, 20.0, tone=TONE) for i in (0, 9))
         assert np.abs(first.seen[4] - second.seen[4]).mean() > 0.01
-        own = order(head, landmarks, bank.donor(0), bank, 0.0).seen[4]
+        own = order(head, landmarks, bank.donor(0), bank, 0.0, tone=TONE).seen[4]
         assert np.abs(first.seen[4] - own).mean() > 0.01
 
     def test_a_code_of_the_table(self, codes: CodeTable, head: RgbImage, face: Face) -> None:
@@ -271,7 +272,7 @@ class TestThePhoto:
         """Painting what is there gives the photo back, but for the canvas's resolution."""
         bank = shipped_bank()
         image, there = enlarged(*turned(head, face, 25), 0.8)
-        asked = order(image, there.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
+        asked = order(image, there.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
         truth = whole_canvas(image, asked)
         result = lay_in(image, truth, asked, KEY)
         off = np.abs(result.astype(float) - image)
@@ -280,7 +281,7 @@ class TestThePhoto:
 
     def test_colours_at_the_rim_are_the_photos(self, head: RgbImage, face: Face) -> None:
         bank = shipped_bank()
-        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
+        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
         reddish = whole_canvas(head, asked) + np.array([0.15, -0.05, -0.05], np.float32)[:, None, None]
         result = lay_in(head, reddish.astype(np.float32), asked, KEY)
         depth = cv2.distanceTransform((asked.mask > 0).astype(np.uint8), cv2.DIST_L2, 5)
@@ -293,7 +294,7 @@ class TestThePhoto:
         bank = shipped_bank()
         random = np.random.default_rng(0)
         grainy = np.clip(head + random.normal(0, 12, (*head.shape[:2], 1)), 0, 255).astype(np.uint8)
-        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0)
+        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
         painted = whole_canvas(head, asked)
         plain, matched = (lay_in(photo, painted, asked, KEY) for photo in (head, grainy))
         cheeks = face.landmarks[[2, 14]].mean(axis=0), face.landmarks[30]

@@ -5,7 +5,8 @@ other half with a code of nobody, as in use, and there the critic, the siamese n
 say.
 
 The landmarks that the generator is given are de-identified, in training as in use. So that photo and
-landmarks agree, the photo is warped to them, inside the mask alone.
+landmarks agree, the photo is warped to them, inside the mask alone. The prior has the tone of the skin, as in
+use: where it had not, faces came out too dark or too yellow for the neck below them.
 
 | loss | on | weight in the config |
 |---|---|---|
@@ -39,6 +40,7 @@ from torch.nn import functional
 
 from veilmesh_ml.inpainting.conditions import conditions, mask_outline
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
+from veilmesh_ml.inpainting.tone import face_tone
 from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.surrogate.points import with_forehead
@@ -256,7 +258,7 @@ class CiaganTraining:
         new = deidentified(landmarks, surrogates.shapes[donor], surrogates.shape_model, CAUTION, 1.0)
         texture = self._textures[donor] if of_donor else self._mean_texture
         photo = self._pixels[index]
-        given = conditions(photo, own, new, texture, surrogates.mean_shape)
+        given = conditions(photo, own, new, texture, surrogates.mean_shape, tone=face_tone(photo, own))
         rim = mask_outline(own, new)
         warped = warp_picture(photo, np.concatenate([new, rim]), np.concatenate([own, rim]), len(photo))
         share = given.mask[..., np.newaxis] / np.float32(255)

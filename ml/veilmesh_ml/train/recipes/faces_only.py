@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from veilmesh_ml.inpainting.conditions import filled
+from veilmesh_ml.inpainting.drawing import filled
 from veilmesh_ml.surrogate.points import OUTLINE, with_forehead
 from veilmesh_ml.train.pictures import from_network, sheet
 

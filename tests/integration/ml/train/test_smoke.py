@@ -16,7 +16,7 @@ pytest.importorskip("torch", reason="trainings are torch's: install veilmesh wit
 import torch
 from numpy.typing import NDArray
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape
-from veilmesh_ml.inpainting.conditions import filled
+from veilmesh_ml.inpainting.drawing import filled
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
 from veilmesh_ml.surrogate.points import OUTLINE, with_forehead

@@ -7,13 +7,17 @@ pytest.importorskip("cv2")
 
 from numpy.typing import NDArray
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape, onto_canvas
-from veilmesh_ml.inpainting.conditions import conditions, filled, landmark_lines, mask_outline, visible
+from veilmesh_ml.inpainting.conditions import conditions, mask_outline, visible
 from veilmesh_ml.inpainting.cutting import cut_out
+from veilmesh_ml.inpainting.drawing import filled, landmark_lines
 from veilmesh_ml.inpainting.smooth_warp import spline, warp_picture
+from veilmesh_ml.inpainting.tone import face_tone
 from veilmesh_ml.surrogate.points import OUTLINE, Points, Similarity, with_forehead
 from veilmesh_ml.weights import shipped_bank
 
 pytestmark = pytest.mark.faces
+
+TONE = np.full(3, 200.0)
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +93,31 @@ class TestConditions:
     def test_the_prior_is_a_face_bridged_to_the_photo(self, face: Points, mean_shape: Points) -> None:
         texture = np.full((160, 160, 3), 200, dtype=np.uint8)
         photo = np.full((CANVAS_PX, CANVAS_PX, 3), 40, dtype=np.uint8)
-        given = conditions(photo, face, face, texture, mean_shape)
+        given = conditions(photo, face, face, texture, mean_shape, tone=TONE)
         assert given.prior[67, 64].tolist() == [200, 200, 200]
         assert (given.prior[given.mask == 0] == 40).all()
         steps = np.abs(np.diff(given.prior[67, :, 0].astype(int)))
         assert 0 < steps.max() < 80  # from 40 to 200 at once would be an edge
 
+    @pytest.mark.parametrize("wanted", [(210.0, 170.0, 150.0), (90.0, 60.0, 50.0)])
+    def test_the_prior_has_the_tone_asked_for(
+        self, face: Points, mean_shape: Points, wanted: tuple[float, ...]
+    ) -> None:
+        texture = np.empty((160, 160, 3), dtype=np.uint8)
+        texture[:] = (150, 120, 110)
+        given = conditions(_noise(1), face, face, texture, mean_shape, tone=np.array(wanted))
+        assert face_tone(given.prior, face) == pytest.approx(wanted, abs=2)
+
+    def test_a_face_beyond_the_canvas_has_no_tone(self, face: Points) -> None:
+        with pytest.raises(ValueError, match="outside"):
+            face_tone(_noise(1), face + 500)
+
     def test_lines_follow_the_surrogate_alone(self, face: Points, mean_shape: Points) -> None:
         texture = np.zeros((160, 160, 3), dtype=np.uint8)
         moved = face + np.array([3.0, 1.0])
         given, other = (
-            conditions(_noise(1), face, face, texture, mean_shape),
-            conditions(_noise(1), moved, face, texture, mean_shape),
+            conditions(_noise(1), face, face, texture, mean_shape, tone=TONE),
+            conditions(_noise(1), moved, face, texture, mean_shape, tone=TONE),
         )
         assert np.array_equal(given.lines, landmark_lines(face))
         assert np.array_equal(given.lines, other.lines)
@@ -110,7 +127,9 @@ class TestConditions:
         one, other = (_noise(seed) for seed in (1, 2))
         other[mask == 0] = one[mask == 0]
         texture = _noise(3).repeat(2, axis=0).repeat(2, axis=1)[:160, :160]
-        given, again = (conditions(photo, face, face, texture, mean_shape) for photo in (one, other))
+        given, again = (
+            conditions(photo, face, face, texture, mean_shape, tone=TONE) for photo in (one, other)
+        )
         for name in ("surrounding", "mask", "lines", "prior"):
             assert np.array_equal(getattr(given, name), getattr(again, name)), name
 
