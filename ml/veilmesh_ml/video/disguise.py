@@ -19,7 +19,7 @@ mask at once.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class TrackRecord:
         first, last: frames.
         frames: how many.
         methods: in how many each method was used.
+        left: in how many it was left as it is, because somebody said so (`leaving`).
         unsure: in how many nobody could tell where exactly the face was: it was masked there.
         refused: how often the gate said no.
         judged: frames that the gate attacked; the others it looked at.
@@ -88,6 +89,7 @@ class TrackRecord:
     last: int
     frames: int = 0
     methods: dict[str, int] = field(default_factory=dict)
+    left: int = 0
     unsure: int = 0
     refused: int = 0
     judged: int = 0
@@ -147,6 +149,19 @@ class Disguises:
         for track in scene.tracks:
             self._people[track].go_on()
         return [Disguised(output.picture, output.windows) for output in outputs]
+
+    def state(self) -> dict[str, Any]:
+        """Return what was decided so far, for `resume`: plain values and `TrackRecord`s."""
+        people = {track: (person.height, person.refused) for track, person in self._people.items()}
+        return {"people": people, "records": self.records}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Decide as before; with the same methods and key."""
+        for track, (height, refused) in state["people"].items():
+            person = _Person.of(self._methods, derive(self._key, "track", track))
+            person.height, person.refused = height, refused
+            self._people[track] = person
+        self.records.update(state["records"])
 
     def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
         """Find the surrogate that the gate passes on most of these frames; it is chosen for the first.

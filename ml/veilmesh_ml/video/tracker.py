@@ -13,9 +13,9 @@
 So the places of a frame are known `linger` + `NEIGHBOURS` frames later, and no more frames are held.
 """
 
-from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -68,6 +68,9 @@ class _View:
     begins: bool  # a scene
 
 
+_NOT_KEPT: Final = frozenset({"_engine", "_views", "_picture"})
+
+
 class Tracker:
     """Takes a video's pictures one by one, and tells where its faces are."""
 
@@ -81,7 +84,6 @@ class Tracker:
         self._newest = -1
         self._picture: RgbImage | None = None  # the newest, until it was looked at
         self._taken = -1
-        self._waiting: deque[int] = deque()
 
     @property
     def delay(self) -> int:
@@ -107,6 +109,26 @@ class Tracker:
     def end(self) -> None:
         """Say that there are no more pictures."""
         self._look()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that it knows but the pictures, for `resume`: plain values, tracks and their places."""
+        known = {name: value for name, value in vars(self).items() if name not in _NOT_KEPT}
+        begins = [number for number, view in self._views.items() if view.begins]
+        return {**known, "begins": begins, "looked": self._picture is None}
+
+    def resume(self, state: Mapping[str, Any], pictures: Mapping[int, RgbImage]) -> None:
+        """Know again what was known.
+
+        Args:
+            state: of a tracker with the same settings.
+            pictures: the frames from the last that was taken to the newest, by their numbers.
+        """
+        begins, looked = set(state["begins"]), state["looked"]
+        vars(self).update({name: value for name, value in state.items() if name not in {"begins", "looked"}})
+        for number, picture in pictures.items():
+            grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+            self._views[number] = _View(grey, Thumbnail.of(grey), number in begins)
+        self._picture = None if looked else pictures[self._newest]
 
     def take(self) -> list[tuple[Track, Place]]:
         """Return the tracks of the next frame and where they are, sure places first; and forget that frame.
