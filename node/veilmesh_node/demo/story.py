@@ -126,15 +126,23 @@ class Story:
     # 3
 
     def _policy(self) -> Iterator[Claim]:
-        yield 3, "two members agree on the face model", self._approve_model
+        yield 3, "two members agree on the face model and the generators", self._approve_models
         yield 3, "a policy is proposed by one and voted in by another", self._vote_policy
 
-    def _approve_model(self) -> tuple[bool, str]:
-        digest = must("node", "status", "--home", self._org1)["model_digest"]
-        name = "dlib ResNet-29"
-        must("registry", "models", "--approve", digest, "--name", name, "--home", self._org1)
-        said = must("registry", "models", "--approve", digest, "--name", name, "--home", self._org2)[0]
-        return said["status"] == "approved", f"{name}, SHA-256 {digest[:16]}…"
+    def _approve_models(self) -> tuple[bool, str]:
+        said = must("node", "status", "--home", self._org1)
+        digests = {each["anonymizer"]: each["digest"] for each in said["generators"]}
+        digests["dlib ResNet-29"] = said["model_digest"]
+        statuses = {name: self._approve_model(name, digest) for name, digest in digests.items()}
+        return (
+            set(statuses.values()) == {"approved"},
+            ", ".join(f"{name} {digest[:12]}…" for name, digest in digests.items()),
+        )
+
+    def _approve_model(self, name: str, digest: str) -> str:
+        vote = "registry", "models", "--approve", digest, "--name", name, "--home"
+        must(*vote, self._org1)
+        return str(must(*vote, self._org2)[0]["status"])
 
     def _vote_policy(self) -> tuple[bool, str]:
         terms = self._consortium.folder / "terms.toml"
