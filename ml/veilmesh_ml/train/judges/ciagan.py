@@ -20,7 +20,7 @@ from veilmesh_ml.train.packed import Packed
 from veilmesh_ml.weights import shipped_bank
 
 _KEY: Final = bytes(32)
-_METHOD: Final = b"veilmesh/judge/ciagan/1"
+_METHOD: Final = b"veilmesh/judge/ciagan/2"
 
 
 class CiaganJudge:
