@@ -39,7 +39,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra faces pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --extra evaluate --extra video --extra ipfs --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+		--no-annotate --no-header --extra evaluate --extra video --extra ipfs --extra cluster --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra gan -c requirements-dev.lock pyproject.toml -o requirements-gan.lock
 
