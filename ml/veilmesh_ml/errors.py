@@ -9,7 +9,8 @@ MlError                     base: a message and, where there is one, a hint that
 ├── VideoError              a video that cannot be read or written; names it
 │   ├── NotAVideoError          the bytes are no video we know, or hold no moving picture
 │   ├── UnsupportedVideoError   a video, but of a kind we do not read or write
-│   └── DamagedVideoError       cut short or broken inside
+│   ├── DamagedVideoError       cut short or broken inside
+│   └── UnwritableVideoError    no space or permission: what is done is kept, and the same command goes on
 ├── ModelError              a model file or the library that reads it is missing, or is not the one we pinned
 ├── DeviceError             the GPU that was asked for, or the library for it, is not there
 ├── TrainingError           a training cannot begin or go on
@@ -72,6 +73,10 @@ class UnsupportedVideoError(VideoError):
 
 
 class DamagedVideoError(VideoError):
+    pass
+
+
+class UnwritableVideoError(VideoError):
     pass
 
 

@@ -3,8 +3,12 @@
 | module | what |
 |---|---|
 | `inputs` | which inputs are videos, and where their outputs go |
+| `sources` | files, pipes, numbered pictures, cameras |
 | `reading` | decoded frames and the other streams' packets, one after the other |
 | `writing` | encoded beside its place, looked at, and only then put there |
+| `segments`, `unfinished` | what of an output is finished when its process is killed |
+| `remembering` | what a run knows, as JSON |
+| `pictures` | numbered pictures as output |
 | `encoding` | codec, quality and pixel format |
 | `orientation` | the display matrix |
 | `pixels` | between stored samples and RGB; only what changed is written back |
@@ -15,5 +19,7 @@
 | `steady` | landmarks that do not tremble |
 | `tracker` | every face through all frames: filled both ways, kept until it is gone |
 | `disguise` | one surrogate per track, and the release gate |
+| `leaving` | who is left as they are: `--keep` and `--only` |
+| `sightings` | where tracks are in a few frames, for thumbnails |
 | `release` | all of it: a file in, a file out |
 """

@@ -12,6 +12,7 @@ from av.video.format import VideoFormat
 from veilmesh_ml.errors import ParameterError, UnsupportedVideoError
 from veilmesh_ml.video.inputs import FORMAT_OF_SUFFIX
 from veilmesh_ml.video.pixels import is_planar
+from veilmesh_ml.video.sources import PIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,13 @@ class Encoding:
 
 
 def container_of(path: Path) -> str:
-    """Return what FFmpeg calls the container that a file name asks for.
+    """Return what FFmpeg calls the container that a file name asks for; for a pipe, Matroska.
 
     Raises:
         UnsupportedVideoError: its ending is none we write.
     """
+    if path == PIPE:
+        return "matroska"  # which needs no going back
     try:
         return FORMAT_OF_SUFFIX[path.suffix.lower()]
     except KeyError:

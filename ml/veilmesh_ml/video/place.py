@@ -7,6 +7,7 @@ import numpy as np
 
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.video.following import Motion, Points, moved
+from veilmesh_ml.video.mean_face import MEAN_FACE
 
 UNSURE: Final = 0.15  # widths: followed one way, without a look at where it led to
 COASTING: Final = 0.08  # widths a frame: gone on as before, unseen
@@ -24,6 +25,7 @@ class Place:
         confidence: of the detection that it comes from.
         seen: whether a detector found it in this very frame.
         slack: how far off it may be, in widths of the face; 0 where a surrogate may be laid there.
+        outlined: its landmarks are a mean face's, fitted into the box: nobody could find its own.
     """
 
     landmarks: Points = field(repr=False)
@@ -32,6 +34,7 @@ class Place:
     confidence: float
     seen: bool
     slack: float
+    outlined: bool = False
 
     @classmethod
     def of(cls, face: Face) -> Self:
@@ -40,6 +43,14 @@ class Place:
         centre = np.array([box.left + box.right, box.top + box.bottom]) / 2
         size = np.array([box.width, box.height], dtype=np.float64)
         return cls(face.landmarks.astype(np.float64), centre, size, face.confidence, seen=True, slack=0.0)
+
+    @classmethod
+    def around(cls, box: Box, outline: Box, confidence: float) -> Self:
+        """Begin with a face whose landmarks nobody could find: between hairline and chin lies the outline."""
+        corner = np.array([outline.left, outline.top])
+        size = np.array([outline.width, outline.height])
+        landmarks = np.rint(corner + MEAN_FACE * size).astype(np.int64)
+        return replace(cls.of(Face(box, landmarks, confidence)), slack=UNSURE, outlined=True)
 
     @property
     def box(self) -> Box:
@@ -92,6 +103,7 @@ class Place:
             return self if self.slack <= UNSURE else other
         apart = self.distance(other)
         blindly = self.slack > UNSURE
+        outlined = self.outlined or other.outlined
         return replace(
             self,
             landmarks=(1 - share) * self.landmarks + share * other.landmarks,
@@ -99,5 +111,6 @@ class Place:
             size=(1 - share) * self.size + share * other.size,
             confidence=min(self.confidence, other.confidence),
             seen=False,
-            slack=0.0 if apart <= AGREE_WITHIN and not blindly else UNSURE + apart,
+            slack=0.0 if apart <= AGREE_WITHIN and not (blindly or outlined) else UNSURE + apart,
+            outlined=outlined,
         )

@@ -1,6 +1,6 @@
 """Follows every face through a video, so that no frame is without a place for it.
 
-1. A detector looks at every k-th frame, thoroughly, and at the first and last of every scene.
+1. A `Lookout` looks at every k-th frame, and at the first and last of every scene.
 2. From frame to frame faces are followed by how their pixels move (`following`); where that cannot be seen,
    they go on as before.
 3. What is found is joined to the tracks there are (`association`). Between two sightings a face is followed
@@ -20,12 +20,12 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from veilmesh_ml.engine import Engine
 from veilmesh_ml.face import Box
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.video.association import associate
 from veilmesh_ml.video.cuts import Thumbnail
 from veilmesh_ml.video.following import Grey, Points, follow
+from veilmesh_ml.video.lookout import Looks
 from veilmesh_ml.video.place import Place
 from veilmesh_ml.video.steady import NEIGHBOURS, steadied
 
@@ -74,9 +74,9 @@ _NOT_KEPT: Final = frozenset({"_engine", "_views", "_picture"})
 class Tracker:
     """Takes a video's pictures one by one, and tells where its faces are."""
 
-    def __init__(self, engine: Engine, *, every: int = EVERY, linger: int = LINGER) -> None:
-        """Engine: that looks. Every: so many frames. Linger: how long a face is kept unseen, in frames."""
-        self._engine = engine
+    def __init__(self, looks: Looks, *, every: int = EVERY, linger: int = LINGER) -> None:
+        """Looks: every so many frames. Linger: how long a face is kept unseen, in frames."""
+        self._looks = looks
         self._every, self._linger = every, linger
         self._views: dict[int, _View] = {}
         self._tracks: list[Track] = []
@@ -179,19 +179,26 @@ class Tracker:
                 track.places[self._newest] = gone_on
 
     def _look(self) -> None:
-        """Let the detector look at the newest picture, unless it did."""
+        """Look at the newest picture, unless that was done: what is faint only goes on with a track."""
         if self._picture is None:
             return
-        found = [Place.of(face) for face in self._engine.detect(self._picture, thorough=True)]
+        looked = self._looks.look(self._picture)
         self._picture = None
-        live = self._live()
-        expected = [track.places[self._newest].box for track in live]
+        rest = self._go_on_with(looked.sure, self._live(), or_else=self._begin)
+        self._go_on_with(looked.faint, rest, or_else=lambda _: None)
+
+    def _go_on_with(
+        self, found: Sequence[Place], tracks: list[Track], *, or_else: Callable[[Place], None]
+    ) -> list[Track]:
+        """Enter what is found in its track, or do something else with it; return the tracks not found."""
+        expected = [track.places[self._newest].box for track in tracks]
         known = associate(expected, [place.box for place in found])
         for index, place in enumerate(found):
             if index in known:
-                self._fill(live[known[index]], place)
+                self._fill(tracks[known[index]], place)
             else:
-                self._begin(place)
+                or_else(place)
+        return [track for index, track in enumerate(tracks) if index not in known.values()]
 
     def _fill(self, track: Track, place: Place) -> None:
         """Enter a sighting, and bring what lies between it and the last one in line with both."""
@@ -249,29 +256,21 @@ class Tracker:
             found = self._landmarks_at(place, self._views[number].grey)
             if found is None:
                 continue
-            anew = replace(place, landmarks=found, seen=True)
+            anew = replace(place, landmarks=found, slack=0.0, outlined=False)
             if anew.distance(place) <= AGREES_WITHIN:
-                track.places[number] = replace(anew, slack=0.0, seen=False)
+                track.places[number] = anew
 
     def _landmarks_at(self, place: Place, grey: Grey) -> Points | None:
         box = place.box
         window = box.grown(0.5).within(*grey.shape)
-        inside = box.within(*grey.shape)
-        if (
-            inside.width < 0.9 * box.width
-            or inside.height < 0.9 * box.height
-            or not (box.width and box.height)
-        ):
+        if not (window.width and window.height):
             return None
         part = cv2.cvtColor(grey[window.top : window.bottom, window.left : window.right], cv2.COLOR_GRAY2RGB)
         marked = Box(
-            inside.left - window.left,
-            inside.top - window.top,
-            inside.right - window.left,
-            inside.bottom - window.top,
+            box.left - window.left, box.top - window.top, box.right - window.left, box.bottom - window.top
         )
-        face = self._engine.face_in(np.asarray(part, dtype=np.uint8), marked)
-        return np.asarray(face.landmarks + np.array([window.left, window.top], dtype=np.float64))
+        face = self._looks.face_in(np.asarray(part, dtype=np.uint8), marked)
+        return None if face is None else face.moved(window.left, window.top).landmarks.astype(np.float64)
 
     def _steady(self, track: Track, number: int) -> Place:
         place = track.places[number]

@@ -6,24 +6,28 @@ told of who filmed what, when and where: of the metadata only languages go over.
 
 import hashlib
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import av
-from av.codec.context import Flags
+from av.codec.context import CodecContext, Flags
+from av.container import OutputContainer
+from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from veilmesh_ml.errors import UnsupportedVideoError, VideoError
+from veilmesh_ml.errors import UnsupportedVideoError, UnwritableVideoError, VideoError
 from veilmesh_ml.threads import default_threads
-from veilmesh_ml.video.encoding import Encoding, container_of, pixel_format
+from veilmesh_ml.video.encoding import Codec, Encoding, container_of, pixel_format
 from veilmesh_ml.video.reading import Copied, VideoReader
 
 _SPACE: Final = "check free space and permissions"
@@ -45,38 +49,41 @@ class _Record:
 class VideoWriter:
     """A video that is being written; without `finish` nothing of it stays."""
 
-    def __init__(self, target: Path, like: VideoReader, encoding: Encoding) -> None:
+    def __init__(
+        self, target: Path, like: VideoReader, encoding: Encoding, *, temporary: Path | None = None
+    ) -> None:
         """Open a file that takes what `like` gives.
+
+        Args:
+            target: where it will be; its ending names the container.
+            like: a video of the same size, rate and turn, whose other streams come along.
+            encoding: codec and quality.
+            temporary: where it is until it is finished; by default a file of its own beside `target`.
 
         Raises:
             UnsupportedVideoError: unknown ending, or a codec or sound that the container does not hold.
             VideoError: it cannot be written.
         """
         self.target = target
+        self._temporary: Path | None = None
         self.left_out: list[str] = []
         self._like = like
         self._name = container_of(target)
-        with self._failing():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(
-                dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-            )
-            os.close(descriptor)
-        self._temporary = Path(temporary)
         try:
             with self._failing():
+                self._temporary = temporary or self._beside()
                 facts = like.facts
                 # else the muxer multiplies a coarse time base
                 options = {"video_track_timescale": str(facts.time_base.denominator)}
-                self._container = av.open(
-                    temporary, "w", format=self._name, options=options if self._name in {"mp4", "mov"} else {}
-                )
+                options = options if self._name in {"mp4", "mov"} else {}
+                self._container = self._open(options)
                 self._picture = self._add_picture(encoding)
                 self._copies = dict(self._add_copies())
         except BaseException:
             self._discard()
             raise
         self._frames, self._first, self._last, self._sum = 0, Fraction(0), Fraction(0), Fraction(0)
+        self._encodes = False
 
     def __enter__(self) -> Self:
         return self
@@ -100,11 +107,23 @@ class VideoWriter:
         assert frame.pts is not None  # noqa: S101 (the reader gives every frame one; for the type checker)
         frame.time_base = self._like.facts.time_base
         frame.pict_type = PictureType.NONE  # the encoder decides
-        at = frame.pts * frame.time_base
-        self._first = at if not self._frames else self._first
-        self._frames, self._last, self._sum = self._frames + 1, at, self._sum + at
+        self._count(frame.pts * frame.time_base)
+        self._encodes = True
         with self._failing():
             self._container.mux(self._picture.encode(frame))
+
+    def add_encoded(self, packet: "Packet[VideoStream]") -> None:
+        """Take the next frame as `picture_encoder` made it; its times are in the input's time base.
+
+        Raises:
+            VideoError: it cannot be written.
+        """
+        assert packet.pts is not None  # noqa: S101 (every encoder sets it; for the type checker)
+        packet.time_base = self._like.facts.time_base
+        self._count(packet.pts * packet.time_base)
+        with self._failing():
+            packet.stream = self._picture
+            self._container.mux(packet)
 
     def copy(self, packet: Copied) -> None:
         """Copy a packet of another stream as it is.
@@ -121,6 +140,9 @@ class VideoWriter:
             packet.stream = stream
             self._container.mux(packet)
 
+    def settled(self, state: Callable[[], Any]) -> None:
+        """Hear that all frames so far are complete. Nothing is kept of what is not finished here."""
+
     def finish(self) -> None:
         """Close the file, read it once more, and put it in its place.
 
@@ -128,34 +150,35 @@ class VideoWriter:
             VideoError: it cannot be written, or does not hold what it should; nothing is left behind.
         """
         with self._failing():
-            self._container.mux(self._picture.encode(None))
+            if self._encodes:
+                self._container.mux(self._picture.encode(None))
             self._container.close()
+            assert self._temporary is not None  # noqa: S101 (pipes alone have none; for the type checker)
             self._look_at_it()
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             self._temporary.replace(self.target)
 
+    def _open(self, options: dict[str, str]) -> OutputContainer:
+        return av.open(str(self._temporary), "w", format=self._name, options=options)
+
+    def _count(self, at: Fraction) -> None:
+        """Note a frame's time, in seconds; encoded frames come in another order than they are shown."""
+        self._first, self._last = (min(self._first, at), max(self._last, at)) if self._frames else (at, at)
+        self._frames, self._sum = self._frames + 1, self._sum + at
+
     def _add_picture(self, encoding: Encoding) -> VideoStream:
-        like, first = self._like.stream.codec_context, self._like.first
-        codec = encoding.choose(like.name, self._name)
+        codec = encoding.choose(self._like.stream.codec_context.name, self._name)
         if codec.encoder not in self._container.supported_codecs:
             raise UnsupportedVideoError(
                 f"{self.target.suffix} does not hold {codec.encoder}", hint="choose another codec or .mkv"
             )
-        facts = self._like.facts
-        rate = Fraction(facts.rate).limit_denominator(100_000) or None
-        stream = self._container.add_stream(codec.encoder, rate=rate, options=encoding.options(codec))
+        stream = self._container.add_stream(
+            codec.encoder, rate=_rate(self._like), options=encoding.options(codec)
+        )
         assert isinstance(stream, VideoStream)  # noqa: S101 (for the type checker)
-        context = stream.codec_context
-        context.width, context.height = first.width, first.height
-        context.pix_fmt = pixel_format(codec, first.format)
-        context.time_base = stream.time_base = facts.time_base
-        context.thread_count = default_threads()
-        context.flags |= Flags.frame_duration
-        if like.sample_aspect_ratio is not None:
-            context.sample_aspect_ratio = like.sample_aspect_ratio
-        for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
-            setattr(context, name, getattr(like, name))
+        stream.time_base = self._like.facts.time_base
+        _set_up(stream.codec_context, codec, self._like)
         if self._like.orientation.matrix is not None:
             stream.set_display_matrix(self._like.orientation.matrix)
         _describe(stream, self._like.stream)
@@ -210,7 +233,16 @@ class VideoWriter:
         if container is not None:
             with suppress(OSError, ValueError):  # a full disk is full while closing too
                 container.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+
+    def _beside(self) -> Path | None:
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(
+            dir=self.target.parent, prefix=f".{self.target.name}.", suffix=".part"
+        )
+        os.close(descriptor)
+        return Path(temporary)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -218,7 +250,58 @@ class VideoWriter:
             yield
         except (OSError, ValueError) as err:  # FFmpeg's errors are one or the other
             reason = getattr(err, "strerror", None) or err
-            raise VideoError(f"cannot write {self.target}: {reason}", hint=_SPACE) from err
+            raise UnwritableVideoError(f"cannot write {self.target}: {reason}", hint=_SPACE) from err
+
+
+class PipeWriter(VideoWriter):
+    """A video that goes to standard output, as Matroska, while it is made: nobody can take back what went."""
+
+    def finish(self) -> None:
+        """Send the rest.
+
+        Raises:
+            VideoError: nobody takes it any more.
+        """
+        with self._failing():
+            self._container.mux(self._picture.encode(None))
+            self._container.close()
+
+    def _beside(self) -> None:
+        """There is no such file."""
+
+    def _open(self, options: dict[str, str]) -> OutputContainer:
+        return av.open(
+            sys.stdout.buffer, "w", format=self._name, options={**options, "live": "1", "flush_packets": "1"}
+        )
+
+
+def picture_encoder(like: VideoReader, encoding: Encoding, container: str) -> VideoCodecContext:
+    """Return an encoder whose packets `VideoWriter.add_encoded` takes, for a container of this name."""
+    codec = encoding.choose(like.stream.codec_context.name, container)
+    context = CodecContext.create(codec.encoder, "w")
+    assert isinstance(context, VideoCodecContext)  # noqa: S101 (for the type checker)
+    context.options = encoding.options(codec)
+    context.framerate = _rate(like) or Fraction(0)
+    context.flags |= Flags.global_header  # as all our containers want
+    _set_up(context, codec, like)
+    return context
+
+
+def _set_up(context: VideoCodecContext, codec: Codec, reader: VideoReader) -> None:
+    like, first = reader.stream.codec_context, reader.first
+    context.width, context.height = first.width, first.height
+    context.pix_fmt = pixel_format(codec, first.format)
+    context.time_base = reader.facts.time_base
+    context.thread_count = default_threads()
+    context.flags |= Flags.frame_duration
+    if like.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = like.sample_aspect_ratio
+    for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
+        setattr(context, name, getattr(like, name))
+
+
+def _rate(like: VideoReader) -> Fraction | None:
+    return Fraction(like.facts.rate).limit_denominator(100_000) or None
 
 
 def _describe(stream: Stream, like: Stream) -> None:
