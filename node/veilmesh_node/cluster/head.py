@@ -1,0 +1,203 @@
+"""The head as a process: starts Ray's head, and admits machines.
+
+run(home, settings)      what `veilmesh cluster start --listen` calls; returns after SIGTERM or SIGINT
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from prometheus_client import start_http_server
+from veilmesh.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
+from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
+from veilmesh_chaincode.records.registry import NodeStatus
+
+from veilmesh_node.certificates import NodeTls
+from veilmesh_node.cluster.errors import AdmissionRefusedError
+from veilmesh_node.cluster.head_metrics import HeadMetrics
+from veilmesh_node.cluster.machine import MachineSettings
+from veilmesh_node.cluster.membership import Roster
+from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.ray_nodes import RayNodes
+from veilmesh_node.cluster.ray_process import (
+    OBJECT_STORE_BYTES,
+    TOKEN_BYTES,
+    RayAccess,
+    RayProcess,
+    address_of,
+    ray_running,
+    require_ray,
+)
+from veilmesh_node.cluster.running import Part, Running
+from veilmesh_node.cluster.service import ClusterFacts, ClusterService, whose
+from veilmesh_node.cluster.watch import Watch
+from veilmesh_node.config import NodeConfig
+from veilmesh_node.errors import HomeError
+from veilmesh_node.home import Home
+from veilmesh_node.ports import Ledger
+
+GRACE_S = 2.0  # for calls at work when the head ends
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """How a head is run.
+
+    Attributes:
+        listen: host:port where machines join.
+        admitted: MSP ids whose nodes may work, besides the head's own.
+        dashboard: whether to have Ray's.
+        metrics_listen: host:port for Prometheus, on loopback.
+    """
+
+    listen: str
+    admitted: tuple[str, ...] = ()
+    dashboard: bool = False
+    metrics_listen: str | None = None
+
+
+def run(folder: Path, settings: HeadSettings) -> None:
+    """Be the head of the node whose home is `folder` until SIGTERM or SIGINT.
+
+    Raises:
+        RayMissingError, AlreadyRunningError, HomeError: it cannot start.
+        AdmissionRefusedError: its own node is not active on the ledger.
+        LedgerError: the ledger cannot be asked whether it is.
+        RayFailedError: Ray did not start, or ended.
+    """
+    require_ray()
+    running = Running(folder, Part.HEAD)
+    with running.held():
+        asyncio.run(_until_signal(folder, settings, running))
+
+
+async def _until_signal(folder: Path, settings: HeadSettings, running: Running) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _serving(Home(folder), NodeConfig.load(folder), settings, running) as ray:
+        ended, stopped = asyncio.create_task(ray.ended()), asyncio.create_task(stop.wait())
+        done, waiting = await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if ended in done:
+            ended.result()
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def _serving(
+    home: Home, config: NodeConfig, settings: HeadSettings, running: Running
+) -> AsyncIterator[RayProcess]:
+    certificates = certificates_of(home, config)
+    tls = certificates.tls()
+    access = RayAccess.of(home, secrets.token_hex(TOKEN_BYTES))
+    ip = address_of(config.exchange_endpoint, tls.pair.certificate)
+    machine = MachineSettings(ip, "", 0, 0, OBJECT_STORE_BYTES, settings.dashboard)
+    async with node_ledger(config, certificates) as ledger:
+        await _require_active(ledger, config.node_id)
+        async with ray_running(machine, access, running.ray_log) as ray:
+            facts = ClusterFacts(
+                secrets.token_hex(16),
+                ray.machine.gcs_address,
+                access.token,
+                ray.machine.ray_node_id,
+                ray.machine.dashboard_url,
+                whose(config.msp_id, settings.admitted),
+            )
+            roster, metrics = Roster(), HeadMetrics()
+            service = ClusterService(facts, roster, ledger, metrics, tls.pair.digest.hex())
+            watch = Watch(
+                roster,
+                ledger,
+                _ray_nodes(access, facts.ray_address),
+                metrics,
+                msp_ids=facts.msp_ids,
+                own_ray_node_id=facts.ray_node_id,
+            )
+            with _metrics_served(settings.metrics_listen, metrics):
+                async with _listening(settings.listen, tls, service), watch.at_work():
+                    running.tell(
+                        {
+                            "listen": settings.listen,
+                            "cluster_id": facts.cluster_id,
+                            "ray_address": facts.ray_address,
+                            "ray_token": facts.ray_token,
+                            "dashboard_url": facts.dashboard_url,
+                        }
+                    )
+                    _log.info(
+                        "cluster %s takes workers of %s on %s",
+                        facts.cluster_id[:8],
+                        ", ".join(facts.msp_ids),
+                        settings.listen,
+                    )
+                    if facts.dashboard_url:
+                        _log.info("Ray's dashboard is at %s", facts.dashboard_url)
+                    yield ray
+
+
+async def _require_active(ledger: Ledger, node_id: str) -> None:
+    try:
+        node = await ledger.node(node_id)
+    except Refusal as refusal:
+        if refusal.code is not RefusalCode.NOT_FOUND:
+            raise
+        raise AdmissionRefusedError(f"the ledger knows no node {node_id}") from refusal
+    if node.status is not NodeStatus.ACTIVE:
+        raise AdmissionRefusedError(f"node {node_id} is {node.status} on the ledger")
+
+
+@asynccontextmanager
+async def _listening(address: str, tls: NodeTls, service: ClusterService) -> AsyncIterator[None]:
+    server = grpc.aio.server()
+    add_ClusterServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
+    credentials = grpc.ssl_server_credentials(
+        [(tls.pair.key_pem, tls.pair.certificate_pem)],
+        tls.exchange.client_roots_pem,
+        require_client_auth=True,
+    )
+    try:
+        server.add_secure_port(address, credentials)
+    except (OSError, RuntimeError) as err:
+        raise HomeError(f"cannot listen on {address}: {err}") from err
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(GRACE_S)
+
+
+def _ray_nodes(access: RayAccess, ray_address: str) -> RayNodes:
+    """Return Ray's list, after telling this process what opens it."""
+    os.environ.update(access.environment())
+    return RayNodes(ray_address)
+
+
+@contextmanager
+def _metrics_served(address: str | None, metrics: HeadMetrics) -> Iterator[None]:
+    """Serve the counters for Prometheus, where an address is set."""
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
+    except OSError as err:
+        raise HomeError(f"cannot listen on {address}: {err.strerror}") from err
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
