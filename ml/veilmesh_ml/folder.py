@@ -83,7 +83,7 @@ def anonymize_folder(
         ManifestError: the output folder's manifest cannot be read or written.
     """
     settings = settings or FolderSettings()
-    jobs = list(_plan(inputs, out_dir, settings))
+    jobs = plan_folder(inputs, out_dir, settings)
     manifest = Manifest(out_dir)
     results: list[FileResult] = []
     for result in _run(jobs, manifest, out_dir, workers or len(os.sched_getaffinity(0))):
@@ -93,6 +93,15 @@ def anonymize_folder(
         if progress is not None:
             progress(result, len(results), len(jobs))
     return FolderReport(tuple(sorted(results, key=lambda result: result.source)))
+
+
+def plan_folder(inputs: Sequence[Path], out_dir: Path, settings: FolderSettings) -> list[FolderJob]:
+    """Return what there is to anonymize, and where each output goes; arguments as `anonymize_folder`'s.
+
+    Raises:
+        ParameterError: an input does not exist, or `out_dir` is an input folder.
+    """
+    return list(_plan(inputs, out_dir, settings))
 
 
 def _plan(inputs: Sequence[Path], out_dir: Path, settings: FolderSettings) -> Iterator[FolderJob]:
@@ -126,17 +135,24 @@ def _pictures(folder: Path, out_dir: Path) -> Iterator[Path]:
 
 def _run(jobs: list[FolderJob], manifest: Manifest, out_dir: Path, workers: int) -> Iterator[FileResult]:
     """Yield every job's result as it comes: what needs no work first, then the rest from the workers."""
-    sources = {job.source.resolve() for job in jobs}
-    targets: set[Path] = set()
     to_do = []
-    for job in jobs:
-        settled = _settled(job, sources, targets, manifest, out_dir)
-        targets.add(job.target)
+    for job, settled in settle(jobs, manifest, out_dir):
         if settled is None:
             to_do.append(job)
         else:
             yield settled
     yield from _work(to_do, min(workers, len(to_do)))
+
+
+def settle(
+    jobs: Sequence[FolderJob], manifest: Manifest, out_dir: Path
+) -> Iterator[tuple[FolderJob, FileResult | None]]:
+    """Yield each job with its result where it must not or need not run, and with None where it has to."""
+    sources = {job.source.resolve() for job in jobs}
+    targets: set[Path] = set()
+    for job in jobs:
+        yield job, _settled(job, sources, targets, manifest, out_dir)
+        targets.add(job.target)
 
 
 def _settled(

@@ -21,7 +21,15 @@ from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY
 from veilmesh_ml.engine import Engine, load_engine
 from veilmesh_ml.errors import AnonymizeError, MlError
 from veilmesh_ml.gate import GateLevel, ReleaseGate
-from veilmesh_ml.image import FORMAT_OF_SUFFIX, LOSSY_FORMATS, read_file, read_image, write_image
+from veilmesh_ml.image import (
+    FORMAT_OF_SUFFIX,
+    LOSSY_FORMATS,
+    encode_image,
+    format_of,
+    read_file,
+    read_image,
+    write_atomically,
+)
 from veilmesh_ml.keystream import KEY_BYTES, derive
 from veilmesh_ml.release import DEFAULT_METHOD, release
 
@@ -140,6 +148,36 @@ class FileResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AnonymizedFile:
+    """What became of one file's bytes; `output` is the new file's, the rest as in `FileResult`."""
+
+    output: bytes = field(repr=False)
+    faces: int
+    method: str
+    closest_dissimilarity: float | None
+    model_digest: str
+    recovery: str = field(repr=False)
+    sealed_key: str = field(repr=False)
+
+    def result(self, source: Path, target: Path, input_sha256: str, ms: float) -> FileResult:
+        """Return what is reported once `output` is written to `target`."""
+        return FileResult(
+            source=source,
+            target=target,
+            status=FileStatus.RELEASED,
+            input_sha256=input_sha256,
+            output_sha256=hashlib.sha256(self.output).hexdigest(),
+            faces=self.faces,
+            method=self.method,
+            closest_dissimilarity=self.closest_dissimilarity,
+            model_digest=self.model_digest,
+            recovery=self.recovery,
+            sealed_key=self.sealed_key,
+            ms=ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FolderJob:
     source: Path
     target: Path
@@ -184,8 +222,17 @@ def target_name(name: str, settings: FolderSettings) -> str:
     return name if file_format and not lossy else f"{name}.png"
 
 
-def _anonymize_file(job: FolderJob, started: float) -> FileResult:
-    content = read_file(job.source)
+def anonymize_bytes(content: bytes, file_format: str, settings: FolderSettings) -> "AnonymizedFile":
+    """Detect, anonymize and judge the picture in a file's bytes.
+
+    Args:
+        content: the file's.
+        file_format: of the output; one of the values of `FORMAT_OF_SUFFIX`.
+        settings: how.
+
+    Raises:
+        MlError: it is no picture, no face was found in it, or the gate refused.
+    """
     image = read_image(content)
     engine = _engine()
     faces = engine.detect(image, thorough=True)
@@ -194,30 +241,33 @@ def _anonymize_file(job: FolderJob, started: float) -> FileResult:
             "no face was found, so nothing was written: a missed one would go out as it is",
             hint="copy the file yourself if nobody is in it",
         )
-    settings = job.settings
     gate = ReleaseGate(engine, threshold_dissimilarity=settings.threshold_dissimilarity, level=settings.level)
     key = settings.picture_key()
     parameters = settings.parameters if key is None else {**settings.parameters, "key": key}
     released = release(image, faces, gate, [load_anonymizer(settings.method, **parameters)])
-    output_sha256 = hashlib.sha256(write_image(job.target, released.image)).hexdigest()
+    output = encode_image(released.image, file_format)
     recovery = released.recovery.to_json() if released.recovery and key else ""
     sealed_key = (
-        settings.seal.seal(key, recovery, output_sha256) if settings.seal and key and recovery else ""
+        settings.seal.seal(key, recovery, hashlib.sha256(output).hexdigest())
+        if settings.seal and key and recovery
+        else ""
     )
-    return FileResult(
-        source=job.source,
-        target=job.target,
-        status=FileStatus.RELEASED,
-        input_sha256=hashlib.sha256(content).hexdigest(),
-        output_sha256=output_sha256,
+    return AnonymizedFile(
+        output=output,
         faces=len(faces),
         method=released.method,
         closest_dissimilarity=released.closest_dissimilarity,
         model_digest=engine.model_digest,
         recovery="" if sealed_key else recovery,
         sealed_key=sealed_key,
-        ms=_ms_since(started),
     )
+
+
+def _anonymize_file(job: FolderJob, started: float) -> FileResult:
+    content = read_file(job.source)
+    anonymized = anonymize_bytes(content, format_of(job.target), job.settings)
+    write_atomically(job.target, anonymized.output)
+    return anonymized.result(job.source, job.target, hashlib.sha256(content).hexdigest(), _ms_since(started))
 
 
 @cache
