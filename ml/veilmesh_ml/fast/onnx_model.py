@@ -1,12 +1,14 @@
 """Writes ONNX files: a graph of nodes and weights, and no more of the format than that needs.
 
+Of files that others wrote it changes the sizes that inputs and outputs are declared to have.
+
 The messages are declared here and built at import, in a descriptor pool of their own, so
 that the `onnx` package (85 MB) is not needed and does no harm where it is present.
 
 Source: onnx `onnx.proto` (field numbers); ONNX operators of opset 17.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,6 +135,19 @@ class OnnxGraph:
     def _name(self) -> str:
         self._names += 1
         return f"v{self._names}"
+
+
+def with_sizes(content: bytes, sizes: Mapping[str, Sequence[int | str]]) -> bytes:
+    """Return a model whose inputs and outputs of these names have these sizes; a string: one that varies.
+
+    What lies between must not be declared: onnxruntime infers it.
+    """
+    model = _message("Model").FromString(content)  # what the table does not know goes over as it is
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name in sizes:
+            value.CopyFrom(_value(value.name, np.float32, sizes[value.name]))
+    changed: bytes = model.SerializeToString(deterministic=True)
+    return changed
 
 
 def _attribute(name: str, value: int | str | Sequence[int]) -> Any:

@@ -1,7 +1,7 @@
 """Looks for faces in a frame: CenterFace finds them, dlib's landmarks say how they lie.
 
-Faces that the landmark model does not know, such as profiles, are told by its disagreeing with CenterFace about
-where eyes, nose and mouth are. They are found all the same; but only a mask will do for them.
+Faces that the landmark model does not know, such as profiles, are told by its disagreeing with CenterFace
+about where eyes, nose and mouth are. They are found all the same; but only a mask will do for them.
 
 What is a faint sign of a face may be one where a face is being followed, and is none elsewhere (Zhang and
 others 2022, "ByteTrack"). So both are told, apart.
@@ -51,7 +51,7 @@ class Looks(Protocol):
         ...
 
     def face_in(self, picture: RgbImage, box: Box) -> Face | None:
-        """Return the face in a box of HOG's kind, with the landmarks found there; None where it is cut off."""
+        """Return the face in a box of HOG's kind, with its landmarks; None where it is cut off."""
         ...
 
 

@@ -13,7 +13,7 @@
 So the places of a frame are known `linger` + `NEIGHBOURS` frames later, and no more frames are held.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ class _View:
     begins: bool  # a scene
 
 
-_NOT_KEPT: Final = frozenset({"_engine", "_views", "_picture"})
+_NOT_KEPT: Final = frozenset({"_looks", "_views", "_picture"})
 
 
 class Tracker:

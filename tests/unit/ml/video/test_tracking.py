@@ -13,6 +13,7 @@ from veilmesh_ml.face import Box
 from veilmesh_ml.video.association import associate
 from veilmesh_ml.video.cuts import Thumbnail
 from veilmesh_ml.video.following import follow, moved
+from veilmesh_ml.video.lookout import Looked
 from veilmesh_ml.video.place import Place
 from veilmesh_ml.video.steady import steadied
 from veilmesh_ml.video.tracker import Track, Tracker
@@ -23,22 +24,22 @@ SIDE = 220
 Detected = Callable[[int], bool]
 
 
-class Looks:
-    """The real engine, whose detector is told when to be blind."""
+class Sentry:
+    """The real engine's landmarks, and eyes that are told when to be blind."""
 
     def __init__(self, engine: Engine, pictures: Sequence[RgbImage], faces: Sequence[Face | None]) -> None:
         self._engine, self._pictures, self._faces = engine, pictures, faces
         self.looked_at: list[int] = []
 
-    def detect(self, image: RgbImage, *, thorough: bool = False) -> list[Face]:
-        assert thorough
-        number = next(number for number, picture in enumerate(self._pictures) if picture is image)
+    def look(self, picture: RgbImage) -> Looked:
+        number = next(number for number, each in enumerate(self._pictures) if each is picture)
         self.looked_at.append(number)
         face = self._faces[number]
-        return [] if face is None else [face]
+        return Looked([] if face is None else [Place.of(face)], [])
 
-    def face_in(self, image: RgbImage, box: Box) -> Face:
-        return self._engine.face_in(image, box)
+    def face_in(self, picture: RgbImage, box: Box) -> Face | None:
+        inside = box.within(*picture.shape[:2])
+        return self._engine.face_in(picture, inside) if inside.width and inside.height else None
 
 
 def walk(count: int) -> list[tuple[int, int]]:
@@ -58,8 +59,8 @@ def track_through(
     sees: Detected,
     linger: int = 25,
 ) -> tuple[list[list[tuple[Track, Place]]], list[int]]:
-    looks = Looks(engine, pictures, [face if sees(number) else None for number, face in enumerate(faces)])
-    tracker = Tracker(looks, every=5, linger=linger)  # type: ignore[arg-type]  # what a tracker uses of it
+    looks = Sentry(engine, pictures, [face if sees(number) else None for number, face in enumerate(faces)])
+    tracker = Tracker(looks, every=5, linger=linger)
     found = []
     for number, picture in enumerate(pictures):
         tracker.add(picture)
@@ -186,8 +187,8 @@ def test_a_pan_is_no_cut(astronaut: RgbImage) -> None:
 
 def test_no_more_frames_are_held_however_long_it_is(engine: Engine) -> None:
     pictures = noise(90, 48, 64)
-    looks = Looks(engine, pictures, [None] * 90)
-    tracker = Tracker(looks, every=5, linger=10)  # type: ignore[arg-type]  # what a tracker uses of it
+    looks = Sentry(engine, pictures, [None] * 90)
+    tracker = Tracker(looks, every=5, linger=10)
     held = []
     for number, picture in enumerate(pictures):
         tracker.add(picture)
