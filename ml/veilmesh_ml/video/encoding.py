@@ -10,9 +10,8 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.video.format import VideoFormat
 
 from veilmesh_ml.errors import ParameterError, UnsupportedVideoError
-from veilmesh_ml.video.inputs import FORMAT_OF_SUFFIX
+from veilmesh_ml.video.inputs import FORMAT_OF_SUFFIX, PIPE
 from veilmesh_ml.video.pixels import is_planar
-from veilmesh_ml.video.sources import PIPE
 
 
 @dataclass(frozen=True, slots=True)

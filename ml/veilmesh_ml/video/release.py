@@ -29,6 +29,7 @@ from veilmesh_ml.release import DEFAULT_METHOD
 from veilmesh_ml.video.centerface import CenterFace
 from veilmesh_ml.video.disguise import Disguises, Shot, TrackRecord
 from veilmesh_ml.video.encoding import Encoding
+from veilmesh_ml.video.inputs import PIPE, is_numbered
 from veilmesh_ml.video.leaving import Choice, Leaving
 from veilmesh_ml.video.lookout import Lookout
 from veilmesh_ml.video.pictures import PictureWriter
@@ -38,7 +39,7 @@ from veilmesh_ml.video.reading import Copied, Span, VideoReader
 from veilmesh_ml.video.remembering import from_document, to_document
 from veilmesh_ml.video.segments import SEGMENT, SegmentWriter
 from veilmesh_ml.video.sightings import Sightings, note
-from veilmesh_ml.video.sources import PIPE, Kind, Source, is_numbered
+from veilmesh_ml.video.sources import Kind, Source
 from veilmesh_ml.video.tracker import EVERY, Track, Tracker
 from veilmesh_ml.video.unfinished import Command, Unfinished
 from veilmesh_ml.video.writing import PipeWriter, VideoWriter

@@ -12,15 +12,12 @@ import av
 from av.container import InputContainer
 
 from veilmesh_ml.errors import DamagedVideoError, NotAVideoError, UnsupportedVideoError, VideoError
-from veilmesh_ml.image import FORMAT_OF_SUFFIX
+from veilmesh_ml.video.inputs import NUMBERED, PIPE, is_camera, is_numbered
 
-PIPE: Final = Path("-")
-PICTURES_A_SECOND: Final = 25
+PICTURES_A_SECOND: Final = 25.0
 _COPY_AGAIN: Final = "copy the file again from where it came from"
 _READ: Final = "MP4, MOV, Matroska, WebM and AVI are read, and most others"
 _PIPED: Final = "pipe in Matroska, WebM, MPEG-TS or an MP4 that has its index first (-movflags +faststart)"
-_NUMBERED: Final = re.compile(r"%(0\d+)?d")
-_CAMERAS: Final = "/dev/video"
 
 
 class Kind(Enum):
@@ -28,20 +25,6 @@ class Kind(Enum):
     PIPE = auto()  # what is read is gone
     PICTURES = auto()  # numbered, as in frames/%04d.png
     CAMERA = auto()  # without an end
-
-
-def is_camera(path: Path) -> bool:
-    return str(path).startswith(_CAMERAS)
-
-
-def is_numbered(path: Path) -> bool:
-    """Whether a path stands for numbered pictures."""
-    return bool(_NUMBERED.search(path.name)) and path.suffix.lower() in FORMAT_OF_SUFFIX
-
-
-def is_source(path: Path) -> bool:
-    """Whether it is a video that is no file."""
-    return path == PIPE or is_camera(path) or is_numbered(path)
 
 
 @dataclass(slots=True)
@@ -145,7 +128,7 @@ def numbered(pattern: Path) -> dict[int, Path]:
         NotAVideoError: there is none.
         DamagedVideoError: one is missing between the first and the last.
     """
-    parts = _NUMBERED.split(pattern.name)
+    parts = NUMBERED.split(pattern.name)
     if len(parts) != 3 or "%" in "".join([parts[0], parts[2], str(pattern.parent)]):
         raise UnsupportedVideoError(f"{pattern} has to hold one number", hint="as in frames/%04d.png")
     width = parts[1] or ""
