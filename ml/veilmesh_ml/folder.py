@@ -111,7 +111,7 @@ def _plan(inputs: Sequence[Path], out_dir: Path, settings: FolderSettings) -> It
                 raise ParameterError(
                     f"{out_dir} is input and output at once", hint="name another output folder"
                 )
-            for source in sorted(_pictures(given, out_dir)):
+            for source in sorted(pictures_in(given, out_dir)):
                 relative = source.relative_to(given)
                 yield FolderJob(
                     source, out_dir / relative.with_name(target_name(source.name, settings)), settings
@@ -122,7 +122,8 @@ def _plan(inputs: Sequence[Path], out_dir: Path, settings: FolderSettings) -> It
             raise ParameterError(f"{given} does not exist")
 
 
-def _pictures(folder: Path, out_dir: Path) -> Iterator[Path]:
+def pictures_in(folder: Path, out_dir: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are named like pictures, but none of `out_dir`, and none hidden."""
     for place, folders, files in os.walk(folder):
         here = Path(place)
         folders[:] = [
