@@ -63,7 +63,7 @@ def report(err: Exception, *, as_json: bool) -> ExitCode:
 
 def describe(err: Exception) -> Failure | None:
     """Return what is to be said about `err`; None where we do not know it."""
-    for describe_some in (_usage, _integrity, _channel, _ledger, _node, _network, _faces, _files):
+    for describe_some in (_usage, _integrity, _channel, _ledger, _cluster, _node, _network, _faces, _files):
         failure = describe_some(err)
         if failure is not None:
             return failure
@@ -199,6 +199,21 @@ _EXIT_CODE_OF_STATUS = {
     "UNAUTHENTICATED": ExitCode.REFUSED,
     "DATA_LOSS": ExitCode.INTEGRITY,
 }
+
+
+def _cluster(err: Exception) -> Failure | None:
+    if "veilmesh_node.cluster" not in sys.modules:
+        return None
+    from veilmesh_node.cluster.errors import ClusterError, WorkError
+
+    if not isinstance(err, ClusterError):
+        return None
+    exit_code = _EXIT_CODE_OF_STATUS.get(err.status.name, ExitCode.FAILED)
+    if err.status.name == "FAILED_PRECONDITION":
+        exit_code = ExitCode.FAILED  # of this machine; nobody refused
+    elif isinstance(err, WorkError):
+        exit_code = ExitCode.USAGE
+    return Failure(exit_code, err.code, str(err), err.hint)
 
 
 def _node(err: Exception) -> Failure | None:

@@ -11,6 +11,7 @@ from veilmesh_node.cli import (
     audit,
     bench,
     channel,
+    cluster,
     consortium,
     content,
     demo,
@@ -62,6 +63,7 @@ app.add_typer(receipt.app, name="receipt")
 app.add_typer(content.app, name="content")
 app.add_typer(unseal.app, name="unseal")
 app.add_typer(audit.app, name="audit")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(bench.app, name="bench")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")

@@ -1,7 +1,9 @@
 """How much of a long work is done: one line on stderr, where that is a terminal, gone when the work is."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import (
     BarColumn,
@@ -15,6 +17,9 @@ from rich.progress import (
 )
 
 from veilmesh_node.cli import output
+
+if TYPE_CHECKING:
+    from veilmesh_node.cluster.tally import Tally
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def frames_progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def show(name: str, done: int, total: int) -> None:
             if name not in tasks:
-                tasks[name] = bar.add_task(name, total=None)
+                tasks[name] = bar.add_task(name, total=total or None, completed=done)
             task = tasks[name]
             speed = bar.tasks[task].speed
             rate = f" {speed:.1f} fps" if speed else ""
@@ -63,6 +68,24 @@ def frames_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def _bar(time: ProgressColumn) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), time)
+@contextmanager
+def rates_progress(what: str) -> "Iterator[Callable[[Tally], None]]":
+    """Show how many items of a job are done, how many a second, by whom, and how long the rest takes."""
+    with _bar(TimeElapsedColumn()) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(tally: "Tally") -> None:
+            now_s = time.monotonic()
+            left_s = tally.left_s(now_s)
+            told = [f"{what} {tally.items_per_s(now_s):.1f}/s"]
+            told += [f"{node_id} {done}" for node_id, done in sorted(tally.done_by.items())]
+            told += [f"{len(tally.failures)} failed"] if tally.failures else []
+            told += [] if left_s is None else [f"{left_s:.0f} s left"]
+            bar.update(task, description=", ".join(told), completed=tally.done, total=tally.items)
+
+        yield show
+
+
+def _bar(clock: ProgressColumn) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), clock)
     return Progress(*columns, console=output.notes, transient=True, disable=not output.notes.is_terminal)
