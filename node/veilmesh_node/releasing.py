@@ -19,7 +19,7 @@ from veilmesh_chaincode.records.release import AnchorBatch
 
 from veilmesh_node.domain import receipt as receipts
 from veilmesh_node.domain.commitment import commit_input, derive_salt
-from veilmesh_node.domain.receipt import Receipt, ReceiptDraft, SignedReceipt
+from veilmesh_node.domain.receipt import Receipt, ReceiptDraft, SignedReceipt, VideoReceipt
 from veilmesh_node.domain.secret import Secret
 from veilmesh_node.environment import Environment
 from veilmesh_node.errors import InvalidRequestError
@@ -111,20 +111,24 @@ class Releasing:
 
     def _receipts(self, operation: Operation) -> list[Receipt]:
         return [
-            Receipt(
-                input_commitment=commit_input(self._salt(operation, index), draft.input_sha256),
-                output_sha256=draft.output_sha256,
-                methods=draft.methods,
-                parameters_sha256=draft.parameters_sha256,
-                model_digest=draft.model_digest,
-                gate_verdict=draft.gate_verdict,
-                policy_version=operation.state["policy_version"],
-                issued_at_s=operation.state["issued_at_s"],
-                node_id=self._env.node_id,
-                msp_id=self._env.msp_id,
-            )
+            self._receipt(operation, draft, self._salt(operation, index))
             for index, draft in enumerate(_drafts(operation))
         ]
+
+    def _receipt(self, operation: Operation, draft: ReceiptDraft, salt: Secret) -> Receipt:
+        receipt = Receipt(
+            input_commitment=commit_input(salt, draft.input_sha256),
+            output_sha256=draft.output_sha256,
+            methods=draft.methods,
+            parameters_sha256=draft.parameters_sha256,
+            model_digest=draft.model_digest,
+            gate_verdict=draft.gate_verdict,
+            policy_version=operation.state["policy_version"],
+            issued_at_s=operation.state["issued_at_s"],
+            node_id=self._env.node_id,
+            msp_id=self._env.msp_id,
+        )
+        return receipt if draft.frames is None else VideoReceipt(**dict(receipt), frames=draft.frames)
 
     def _salt(self, operation: Operation, index: int) -> Secret:
         return derive_salt(self._salt_key, operation.operation_id, index)

@@ -1,6 +1,5 @@
 """Single frames of a video as it is shown: their digests, one after the other, and one as a picture."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from av.video.frame import VideoFrame
 
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.image import RgbImage
+from veilmesh_ml.video.digest import picture_sha256
 from veilmesh_ml.video.pixels import to_rgb
 from veilmesh_ml.video.reading import VideoReader
 
@@ -63,8 +63,3 @@ def picture_of(path: Path, number: int) -> RgbImage:
                     return to_rgb(item, reader.orientation)
                 count += 1
     raise ParameterError(f"{path} has no frame {number}", hint=f"there are {count}, counted from 0")
-
-
-def picture_sha256(picture: RgbImage) -> str:
-    """Return the digest of a picture's samples, hex: rows from the top, pixels from the left, R, G, B."""
-    return hashlib.sha256(picture.tobytes()).hexdigest()

@@ -5,7 +5,7 @@ its end: a video that was cut short is complete up to there.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -169,6 +169,25 @@ class VideoReader:
                 if packet.size and self.span.holds(self._at(packet)):
                     self._shift(packet)
                     yield packet
+
+    def frame_at(self, at_s: float) -> VideoFrame:
+        """Return the frame that is shown then, or the next; the reader cannot be iterated over afterwards.
+
+        Args:
+            at_s: seconds from the video's beginning.
+
+        Raises:
+            DamagedVideoError: broken.
+        """
+        found = self.first
+        with _damaged(self.source):
+            with suppress(OSError):  # what cannot be sought in is read from where it is
+                self._container.seek(round((at_s + self._begins_s) * av.time_base))
+            for frame in self._container.decode(self.stream):
+                found = frame
+                if (self._at(frame) or 0.0) >= at_s:
+                    break
+        return found
 
     def _at(self, item: Item) -> float | None:
         """Return when it is shown or heard, in seconds from the video's beginning."""

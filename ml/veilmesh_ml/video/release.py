@@ -145,6 +145,7 @@ class VideoReport:
         sightings: where they are in a few frames of the output, by track.
         left_out: streams that the container does not hold.
         input_sha256, output_sha256: hex, of the files; empty where there is no file.
+        method: that was asked for.
         settings_digest: of the settings.
         model_digest: SHA-256 (hex) of the encoder that the gate used.
     """
@@ -158,6 +159,7 @@ class VideoReport:
     left_out: tuple[str, ...]
     input_sha256: str
     output_sha256: str
+    method: str
     settings_digest: str
     model_digest: str
 
@@ -239,6 +241,7 @@ def anonymize_video(
         tuple(writer.left_out),
         command.input_sha256 or source.sha256(),
         Source.of(target).sha256() if target != PIPE else "",
+        settings.method,
         settings.digest,
         engine.model_digest,
     )

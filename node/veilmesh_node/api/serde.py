@@ -71,6 +71,10 @@ def reason_from_proto(text: str) -> str:
 def draft_from_proto(message: node_pb2.ReceiptDraft) -> ReceiptDraft:
     fields = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
     fields["methods"] = list(message.methods)
+    fields["frames"] = None
+    if message.HasField("frames"):
+        named = message.frames.DESCRIPTOR.fields
+        fields["frames"] = {field.name: getattr(message.frames, field.name) for field in named}
     try:
         return ReceiptDraft.from_bytes(canonical.dumps(fields))
     except Refusal as refusal:

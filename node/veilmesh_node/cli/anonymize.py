@@ -1,18 +1,20 @@
 """`veilmesh anonymize`: pictures, videos and whole folders, on this machine; nothing is sent anywhere.
 
-With `--home` the organisation's node signs a privacy receipt for each picture and anchors them on the ledger.
-It is given digests only, never a picture; threshold, margin and, unless one is named, the method are then
-those of the policy in force. What `permute` does can be undone, but by one node alone, and on an order: each
-picture's key is sealed to that node as it is made, and lies beside it.
+With `--home` the organisation's node signs a privacy receipt for each picture and video and anchors them on
+the ledger. It is given digests only, never a picture; threshold, margin and, unless one is named, the method
+are then those of the policy in force. What `permute` does can be undone, but by one node alone, and on an
+order: each picture's key is sealed to that node as it is made, and lies beside it.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.cli.options import JsonOption
+from veilmesh_node.cli.shared_options import with_options
+from veilmesh_node.cli.video_options import VideoOptions
 
 if TYPE_CHECKING:
     from veilmesh_chaincode.records.policy import Terms
@@ -28,13 +30,25 @@ MCPHERSON = (
 )
 
 
+@with_options(VideoOptions)
 def anonymize(
+    video: VideoOptions,
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT...", exists=True, help="Pictures, videos, and folders of both."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures, videos, and folders of both; or one of: - (a pipe), /dev/video0 (a camera), "
+            "frames/%04d.png (numbered pictures).",
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder where the outputs go; for one video, a file.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder where the outputs go; for one video a file, frames/%04d.png, or - (a pipe, in "
+            "Matroska).",
+        ),
     ],
     method: Annotated[
         str | None,
@@ -77,61 +91,45 @@ def anonymize(
             envvar="VEILMESH_HOME", help="Have this home's node sign privacy receipts.", show_default=False
         ),
     ] = None,
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            help="Videos: h264, hevc, vp9, av1 or ffv1.", show_default="the input's, where it is one of these"
-        ),
-    ] = None,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Videos: constant rate factor, lower is better.", show_default="the codec's"
-        ),
-    ] = None,
-    every: Annotated[
-        int,
-        typer.Option(min=1, help="Videos: the detector looks at every so many frames; faces are followed."),
-    ] = 5,
-    report_file: Annotated[
-        Path | None,
-        typer.Option("--report", dir_okay=False, help="Videos: write JSON of every face's track here."),
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Anonymize INPUT into a mirror of its tree; every picture is attacked before it is written.
 
     A face in a video gets one surrogate for as long as it is followed; sound stays as it is.
 
-    Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop.
+    Exit code 1 if a file could not be anonymized; all others are done. Run it again to go on after a stop, or
+    a crash: what is finished of a video is kept beside its output until then.
     """
     from dataclasses import replace
 
     from veilmesh_chaincode.records.policy import Policy
     from veilmesh_ml.folder import FolderReport
 
-    from veilmesh_node.cli import ledger, output, receipts, sealed_keys, videos
+    from veilmesh_node.cli import ledger, output, sealed_keys, videos
 
-    pictures, jobs = videos.divide(inputs, out)
-    if jobs and home is not None:
-        raise typer.BadParameter("--home signs receipts for pictures; videos go without it")
+    pictures, jobs = ([], []) if video.preview else videos.divide(inputs, out)
+    if any(given.is_file() for given in pictures):
+        video.require_videos()
+    if out == Path("-") and (home is not None or as_json):
+        raise typer.BadParameter("what goes out by a pipe has no receipt, and leaves no room for --json")
     terms = None if home is None else ledger.evaluate(home, "policy:Current", None, Policy).terms
     settings = _settings(method, {"mode": mode, "n": pixels}, key_file, terms, strict=strict)
     if settings.method in KNOWN_TO_FAIL:
         output.note(f"warning: faces under {settings.method} are recognised by trained networks: {MCPHERSON}")
+    if video.preview:
+        videos.preview(inputs, out, video, settings)
+        output.tell({"preview": str(out)}, f"look at {out}; nothing else was written", as_json=as_json)
+        return
     settings = replace(settings, seal=_keeper(settings, home, seal_to))
-    filmed = videos.run(jobs, videos.settings(settings, codec, quality, every)) if jobs else []
+    filmed = videos.run(jobs, video, settings) if jobs else []
     report = _run(pictures, out, settings) if pictures else FolderReport(())
     sealed = sealed_keys.write(report.results)
     _note_failures(report)
-    anchored = None if home is None else receipts.issue(home, out, report.results, settings.digest)
-    unfilmed = sum(video.report is None for video in filmed)
-    if report_file is not None:
-        videos.write_report(report_file, filmed)
+    if video.report is not None:
+        videos.write_report(video.report, filmed)
+    anchored = None if home is None else _anchor(home, out, report, filmed, settings.digest)
     document = {
-        "released": sum(result.status == "released" for result in report.results) + len(filmed) - unfilmed,
-        "kept": sum(result.status == "kept" for result in report.results),
-        "failed": len(report.failures) + unfilmed,
+        **{status: _count(status, report, filmed) for status in ("released", "kept", "failed")},
         "anchor": anchored,
         "sealed_keys": sealed,
         "files": [
@@ -147,11 +145,32 @@ def anonymize(
             }
             for result in report.results
         ],
-        "videos": [videos.document(video) for video in filmed],
+        "videos": [videos.document(each) for each in filmed],
     }
     output.show(document, lambda: _show(report, filmed, out), as_json=as_json)
     if document["failed"]:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _count(status: str, report: "FolderReport", filmed: "list[Filmed]") -> int:
+    return sum(result.status == status for result in report.results) + sum(
+        each.status == status for each in filmed
+    )
+
+
+def _anchor(
+    home: Path, out: Path, report: "FolderReport", filmed: "list[Filmed]", settings_digest: str
+) -> "dict[str, Any]":
+    """Get receipts for all that was released, and anchor them; return what was anchored."""
+    from veilmesh_node.cli import output, receipts
+
+    folder = out.parent if any(each.job.target == out for each in filmed) else out
+    with output.step("frames are hashed for their receipts", quiet=not filmed):
+        waiting = [
+            *receipts.pictures(report.results, settings_digest),
+            *receipts.videos([each.report for each in filmed if each.report is not None]),
+        ]
+    return receipts.issue(home, folder, waiting)
 
 
 def _settings(

@@ -26,8 +26,16 @@ _LABEL = b"veilmesh/v1/receipt\x00"
 Methods = Annotated[list[Name], Field(min_length=1, max_length=8)]  # one, unless faces needed different ones
 
 
+class Frames(Document):
+    """What a video's receipt says of its frames; `frame.FrameProof` shows one of them."""
+
+    merkle_root: Sha256Hex  # of `frame.FrameLeaf`s, in order
+    count: Annotated[int, Field(ge=1, le=2**40)]
+    faces_left: Annotated[int, Field(ge=0)]  # that were left as they are on demand, counted in every frame
+
+
 class ReceiptDraft(Document):
-    """What the releasing application knows about one image or frame."""
+    """What the releasing application knows about one picture or video."""
 
     input_sha256: Sha256Hex
     output_sha256: Sha256Hex
@@ -35,10 +43,11 @@ class ReceiptDraft(Document):
     parameters_sha256: Sha256Hex
     model_digest: Sha256Hex
     gate_verdict: Literal["passed"]
+    frames: Frames | None = None  # None where it is a picture
 
 
 class Receipt(Document):
-    """One released image or frame."""
+    """One released picture."""
 
     input_commitment: Sha256Hex  # HMAC-SHA-256 of the input's SHA-256, under a salt its holder keeps
     output_sha256: Sha256Hex
@@ -56,6 +65,12 @@ class Receipt(Document):
         return sha256(self.to_bytes()).hexdigest()
 
 
+class VideoReceipt(Receipt):
+    """One released video."""
+
+    frames: Frames
+
+
 class Inclusion(Document):
     """Where a receipt stands in an anchored batch."""
 
@@ -69,7 +84,7 @@ class Inclusion(Document):
 class SignedReceipt(Document):
     """The file that is handed out. `inclusion` is None until its batch is anchored."""
 
-    receipt: Receipt
+    receipt: VideoReceipt | Receipt
     signature: str  # ECDSA P-256 over SHA-256, DER, hex
     certificate: str  # PEM, of the node's ledger identity
     inclusion: Inclusion | None

@@ -357,20 +357,32 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[int] = ..., y: _Optional[int] = ...) -> None: ...
 
 class ReceiptDraft(_message.Message):
-    __slots__ = ("input_sha256", "output_sha256", "methods", "parameters_sha256", "model_digest", "gate_verdict")
+    __slots__ = ("input_sha256", "output_sha256", "methods", "parameters_sha256", "model_digest", "gate_verdict", "frames")
     INPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SHA256_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_SHA256_FIELD_NUMBER: _ClassVar[int]
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
     GATE_VERDICT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     input_sha256: str
     output_sha256: str
     methods: _containers.RepeatedScalarFieldContainer[str]
     parameters_sha256: str
     model_digest: str
     gate_verdict: str
-    def __init__(self, input_sha256: _Optional[str] = ..., output_sha256: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., parameters_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., gate_verdict: _Optional[str] = ...) -> None: ...
+    frames: ReleasedFrames
+    def __init__(self, input_sha256: _Optional[str] = ..., output_sha256: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., parameters_sha256: _Optional[str] = ..., model_digest: _Optional[str] = ..., gate_verdict: _Optional[str] = ..., frames: _Optional[_Union[ReleasedFrames, _Mapping]] = ...) -> None: ...
+
+class ReleasedFrames(_message.Message):
+    __slots__ = ("merkle_root", "count", "faces_left")
+    MERKLE_ROOT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FACES_LEFT_FIELD_NUMBER: _ClassVar[int]
+    merkle_root: str
+    count: int
+    faces_left: int
+    def __init__(self, merkle_root: _Optional[str] = ..., count: _Optional[int] = ..., faces_left: _Optional[int] = ...) -> None: ...
 
 class IssueReceiptsRequest(_message.Message):
     __slots__ = ("drafts", "idempotency_key")
