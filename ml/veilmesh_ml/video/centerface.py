@@ -79,11 +79,9 @@ class CenterFace:
         height, width, _ = image.shape
         scale = min(1.0, sqrt(LOOKED_AT_PX / (height * width)))
         found = [*self._look(image, scale, floor), *self._look(image, scale * SMALL, floor)]
-        kept: list[FoundFace] = []
-        for face in sorted(found, key=lambda face: -face.confidence):
-            if all(face.box.overlap(other.box) < SAME_FACE_OVERLAP for other in kept):
-                kept.append(face)
-        return kept
+        boxes = [(face.box.left, face.box.top, face.box.width, face.box.height) for face in found]
+        scores = [face.confidence for face in found]
+        return [found[index] for index in cv2.dnn.NMSBoxes(boxes, scores, floor, SAME_FACE_OVERLAP)]
 
     def _look(self, image: RgbImage, scale: float, floor: float) -> list[FoundFace]:
         height, width, _ = image.shape

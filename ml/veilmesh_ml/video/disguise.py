@@ -17,7 +17,7 @@ are so like one flat grey to the encoder that the gate would refuse whatever is 
 mask at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -39,7 +39,9 @@ from veilmesh_ml.video.place import Place
 
 CAST_ON: Final = 6  # frames of a new track that the gate should pass, and at least half of them
 CLIMBS: Final = 3  # within frames that are settled together, before they are masked
+CAST_AMONG: Final = 5  # attempts and methods that are tried for a new track
 MASK_GROWN: Final = 0.25  # widths of the face, beside the slack
+REACH: Final = 1.25  # widths of the box, on every side: no mask reaches farther
 
 _Where = tuple[int, int]  # frame and track
 _Rung = tuple[Anonymizer, int]  # and attempt
@@ -123,7 +125,10 @@ class Disguises:
         for track in scene.tracks:
             if track not in self._people:
                 self._cast(track, [*scene.best(track), *_Scene(later(track), self._gate).best(track)])
-        outputs = [self._change(shot, scene, index) for index, shot in enumerate(shots)]
+        outputs = [
+            self._change(shot, scene, index, shot.places.keys(), _Output(shot.picture, {}))
+            for index, shot in enumerate(shots)
+        ]
         closest: dict[_Where, float | None] = {}
         attacked = {scene.best(track)[0].where for track in scene.tracks}
         waiting = set(scene.faces)
@@ -143,8 +148,9 @@ class Disguises:
             for track in refused:
                 self._people[track].climb()
             for index in {index for index, track in scene.faces if track in refused}:
-                outputs[index] = self._change(shots[index], scene, index)
-                waiting.update(where for where in scene.faces if where[0] == index)
+                near = _near(shots[index], refused)
+                outputs[index] = self._change(shots[index], scene, index, near, outputs[index])
+                waiting.update((index, track) for track in near if (index, track) in scene.faces)
         self._record(shots, outputs, closest, attacked)
         for track in scene.tracks:
             self._people[track].go_on()
@@ -166,7 +172,8 @@ class Disguises:
     def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
         """Find the surrogate that the gate passes on most of these frames; it is chosen for the first.
 
-        One that it passes on all ends the search; where none passes on half, the track is masked.
+        One that it passes on all ends the search, and one that it passes on half once `CAST_AMONG` were
+        tried. Where none passes on half, the track is masked.
         """
         person = _Person.of(self._methods, derive(self._key, "track", track))
         self._people[track] = person
@@ -176,7 +183,7 @@ class Disguises:
         passed: list[int] = []
         for rung in person.rungs:
             passed.append(self._passed(rung, samples))
-            if passed[-1] == len(samples):
+            if passed[-1] == len(samples) or (len(passed) >= CAST_AMONG and any(passed)):
                 break
         best = max(range(len(passed)), key=lambda height: passed[height])
         person.refused = len(passed) - (passed[best] == len(samples))
@@ -200,15 +207,19 @@ class Disguises:
         """Whether one flat grey would already be refused."""
         return bool(np.linalg.norm(sample.original - self._nothing) <= self._gate.limit_dissimilarity)
 
-    def _change(self, shot: Shot, scene: "_Scene", index: int) -> "_Output":
-        """Change all faces of a frame, those that are masked last."""
+    def _change(
+        self, shot: Shot, scene: "_Scene", index: int, tracks: Collection[int], output: "_Output"
+    ) -> "_Output":
+        """Change these faces of a frame, those that are masked last; undo first what was done to them."""
         rungs: list[tuple[int, _Rung]] = []
         for track, place in shot.places.items():
+            if track not in tracks:
+                continue
             if (index, track) in scene.faces and not self._people[track].masked:
                 rungs.append((track, self._people[track].rung))
             elif _is_in(shot.picture, place.face):
                 rungs.append((track, (Mask(grow=min(1.0, MASK_GROWN + place.slack)), 0)))
-        output = _Output(shot.picture, (), {})
+        output = output.without(tracks, shot.picture)
         for track, (anonymizer, attempt) in sorted(rungs, key=lambda rung: rung[1][0].name == Mask.name):
             changed = anonymizer.anonymize(output.picture, [shot.places[track].face], attempt=attempt)
             output = output.with_face(track, changed)
@@ -316,18 +327,49 @@ class _Output:
     """A frame with its faces changed, and how each was."""
 
     picture: RgbImage
-    windows: tuple[Box, ...]
     faces: Mapping[int, AnonymizedImage]
 
+    @property
+    def windows(self) -> tuple[Box, ...]:
+        return tuple(area.window for changed in self.faces.values() for area in changed.changed)
+
     def with_face(self, track: int, changed: AnonymizedImage) -> "_Output":
-        windows = (*self.windows, *(area.window for area in changed.changed))
         bare = replace(changed, image=changed.image[:0])
-        return _Output(changed.image, windows, {**self.faces, track: bare})
+        return _Output(changed.image, {**self.faces, track: bare})
+
+    def without(self, tracks: Collection[int], original: RgbImage) -> "_Output":
+        """Return it with the original where these were changed: with all whose windows meet theirs."""
+        undone = [
+            area.window for track in tracks if track in self.faces for area in self.faces[track].changed
+        ]
+        if not undone:
+            return self
+        picture = self.picture.copy()
+        for window in undone:
+            part = slice(window.top, window.bottom), slice(window.left, window.right)
+            picture[part] = original[part]
+        kept = {track: changed for track, changed in self.faces.items() if track not in tracks}
+        return _Output(picture, kept)
 
     def candidate(self, sample: _Sample) -> Candidate:
         """Return a face of it for the gate, which is not to look whether one is still found."""
         whole = replace(self.faces[sample.where[1]], image=self.picture, face_findable=False)
         return Candidate(whole, sample.face, sample.original)
+
+
+def _near(shot: Shot, tracks: Collection[int]) -> set[int]:
+    """Return those of these tracks that are in a frame, and all whose changes may lie upon theirs."""
+    boxes = {track: place.box.grown(REACH) for track, place in shot.places.items()}
+    near: set[int] = set()
+    more = {track for track in tracks if track in boxes}
+    while more:
+        near |= more
+        more = {
+            track
+            for track, box in boxes.items()
+            if track not in near and any(box.overlap(boxes[other]) for other in near)
+        }
+    return near
 
 
 def _is_in(picture: RgbImage, face: Face) -> bool:

@@ -29,7 +29,7 @@ from veilmesh_ml.video.lookout import Looks
 from veilmesh_ml.video.place import Place
 from veilmesh_ml.video.steady import NEIGHBOURS, steadied
 
-EVERY: Final = 5  # frames from look to look
+EVERY: Final = 3  # frames from look to look
 LINGER: Final = 25  # frames that a face is kept unseen
 VELOCITY_KEPT: Final = 0.8  # a frame: what is not seen to move comes to rest
 LOOKED_FOR: Final = 0.5  # widths: what may be farther off is not looked for
@@ -137,7 +137,7 @@ class Tracker:
         """
         self._taken += 1
         now = self._taken
-        for number in range(now, min(now + NEIGHBOURS, self._newest) + 1):
+        for number in range(now + NEIGHBOURS if now else 0, min(now + NEIGHBOURS, self._newest) + 1):
             self._make_sure(number)
         found = [(track, self._steady(track, now)) for track in self._tracks if now in track.places]
         sure = [place for _, place in found if not place.slack]
