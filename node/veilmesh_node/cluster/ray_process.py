@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 import ipaddress
 import json
+import logging
 import os
 import signal
 import socket
@@ -27,8 +28,11 @@ from veilmesh_node.home import Home
 
 OBJECT_STORE_BYTES = 200 * 1024 * 1024  # a machine; what is on its way to it at once is bounded by less
 START_WITHIN_S = 180.0
+ATTEMPTS = 3  # Ray gives its own processes 30 s to start, which a busy machine needs
 END_WITHIN_S = 20.0
 TOKEN_BYTES = 32
+
+_log = logging.getLogger(__name__)
 
 
 def require_ray() -> None:
@@ -112,9 +116,26 @@ async def ray_running(settings: MachineSettings, access: RayAccess, log: Path) -
     Raises:
         RayFailedError: it does not start; the log says why.
     """
+    for attempt in range(1, ATTEMPTS + 1):
+        process = await _spawned(access, log)
+        try:
+            try:
+                machine = await _started(process, settings, log)
+            except RayFailedError as err:
+                if attempt == ATTEMPTS:
+                    raise
+                _log.warning("%s; trying again", err)
+                continue
+            yield RayProcess(machine, process)
+            return
+        finally:
+            await _end(process)
+
+
+async def _spawned(access: RayAccess, log: Path) -> asyncio.subprocess.Process:
     others = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     with log.open("wb") as stream:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "veilmesh_node.cluster.machine"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -122,10 +143,6 @@ async def ray_running(settings: MachineSettings, access: RayAccess, log: Path) -
             env=others | access.environment(),
             start_new_session=True,  # a terminal's Ctrl-C is not for it
         )
-    try:
-        yield RayProcess(await _started(process, settings, log), process)
-    finally:
-        await _end(process)
 
 
 async def _started(process: asyncio.subprocess.Process, settings: MachineSettings, log: Path) -> Machine:

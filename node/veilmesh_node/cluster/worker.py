@@ -207,9 +207,8 @@ async def _work(
         asyncio.create_task(stop.wait(), name="stop"),
     }
     done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    if all(task.get_name() == "stop" for task in done):
-        with contextlib.suppress(ClusterError):
-            await admission.attend(known.ray_node_id, leaving=True)
+    with contextlib.suppress(ClusterError):  # who was sent away is told so again
+        await admission.attend(known.ray_node_id, leaving=True)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,160 @@
+"""A consortium on the embedded ledger whose nodes are workers, and clusters of processes on this machine.
+
+    consortium = WorkersConsortium.found(folder)
+    org1 = consortium.add_worker("org1")       # home made, registered, approved: active, with role `worker`
+    cluster = LocalCluster(org1)
+    cluster.start_head("--admit", "Org2MSP")
+    cluster.start_worker(org2)                 # returns when it works
+
+Nodes themselves need not run: what counts is what the ledger says of them.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veilmesh_chaincode.records.registry import NodeId, NodeRole, RegisterNode
+from veilmesh_network.loopback import free_port
+from veilmesh_node.cluster.errors import ClusterDownError
+from veilmesh_node.cluster.head_line import head_line
+from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.running import Part, Running
+from veilmesh_node.config import FILE_NAME, NodeConfig
+from veilmesh_node.registration import ensure_registered
+from veilmesh_node.sealing import SUITE, SealingKey
+
+from tests.integration.node.live_consortium import LiveConsortium, LiveNode
+
+WITHIN_S = 180.0  # Ray takes 6 s to start on an idle machine
+
+
+@dataclass
+class Workers:
+    """A consortium, and how its nodes become workers."""
+
+    consortium: LiveConsortium
+
+    def add(
+        self, organisation: str, *, name: str = "", worker: bool = True, approve: bool = True
+    ) -> LiveNode:
+        """Make a node's home and register it."""
+        node = self.consortium.add_node(organisation, name=name)
+        if worker:
+            node.config = node.config.model_copy(update={"roles": [*node.config.roles, NodeRole.WORKER]})
+            (node.home.folder / FILE_NAME).write_text(node.config.to_toml())
+        asyncio.run(_register(node))
+        if approve:
+            self.consortium.approve(node.name)
+        return node
+
+    def suspend(self, node: LiveNode) -> None:
+        """Have its own organisation suspend a node, which needs no vote."""
+        organisation = node.organisation.name
+        asyncio.run(self.consortium.submit(organisation, "registry:SuspendNode", NodeId(node_id=node.name)))
+
+
+async def _register(node: LiveNode) -> None:
+    config: NodeConfig = node.config
+    certificates = certificates_of(node.home, config)
+    async with node_ledger(config, certificates) as ledger:
+        await ensure_registered(
+            ledger,
+            RegisterNode(
+                node_id=config.node_id,
+                endpoint=config.exchange_endpoint,
+                tls_certificate_sha256=certificates.tls().pair.digest.hex(),
+                sealing_suite=SUITE,
+                sealing_public_key=SealingKey.generate().public_hex(),
+                roles=config.roles,
+            ),
+        )
+
+
+@dataclass
+class LocalCluster:
+    """A head and workers, as processes."""
+
+    head: LiveNode
+    listen: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_head(self, *words: str) -> None:
+        self._start("head", self.head, "--listen", self.listen, *words)
+        self._await("head", lambda: Running(self.head.home.folder, Part.HEAD).document() is not None)
+
+    def launch_worker(self, node: LiveNode, *words: str) -> None:
+        """Start a worker; do not wait for it."""
+        joining = ("--join", self.listen, "--head", self.head.name)
+        self._start(node.name, node, *joining, "--cpus", "1", *words)
+
+    def await_worker(self, node: LiveNode) -> None:
+        self._await(node.name, lambda: self.states().get(node.name) == "working")
+
+    def states(self) -> dict[str, str]:
+        """Return each worker's state, as the head has it."""
+        return {each.node_id: each.state for each in self.said().workers}
+
+    def said(self) -> Any:
+        with head_line(self.head.home.folder) as line:
+            return line.cluster()
+
+    def log(self, name: str) -> str:
+        return self._log(name).read_text(errors="replace")
+
+    def submit(self, *words: str | Path) -> subprocess.Popen[bytes]:
+        """Start `veilmesh cluster submit`; its document comes on its standard output."""
+        command = [sys.executable, "-m", "veilmesh_node", "cluster", "submit", *map(str, words)]
+        command += ["--home", str(self.head.home.folder), "--json"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def kill_machine(self, node: LiveNode) -> None:
+        """Kill -9 Ray's processes on a worker's machine, as a power cut would; its supervisor is left."""
+        os.killpg(_child_of(self.processes[node.name].pid), signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End everything, workers first."""
+        for name in sorted(self.processes, key=lambda name: name == "head"):
+            process = self.processes[name]
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self.processes.clear()
+
+    def _start(self, name: str, node: LiveNode, *words: str) -> None:
+        command = [sys.executable, "-m", "veilmesh_node", "cluster", "start", *words]
+        with self._log(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [*command, "--home", str(node.home.folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _log(self, name: str) -> Path:
+        return self.head.home.folder.parent / f"cluster-{name}.log"
+
+    def _await(self, name: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                if holds():
+                    return
+            except ClusterDownError:
+                pass
+            assert self.processes[name].poll() is None, self.log(name)
+            assert time.monotonic() < deadline, self.log(name)
+            time.sleep(0.1)
+
+
+def _child_of(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 1, children
+    return int(children[0])
