@@ -53,7 +53,8 @@ class PictureWriter(SegmentWriter):
         decoder = CodecContext.create("ffv1", "r")
         assert isinstance(decoder, VideoCodecContext)  # noqa: S101 (for the type checker)
         decoder.extradata = encoder.extradata
-        decoder.width, decoder.height = encoder.width, encoder.height
+        for name in ("width", "height", "color_range", "color_primaries", "color_trc", "colorspace"):
+            setattr(decoder, name, getattr(encoder, name))  # ffv1 itself keeps no colours
         for packet in self._packets():
             yield from decoder.decode(packet)
         yield from decoder.decode(None)

@@ -6,6 +6,7 @@ They are joined by copying what was encoded: the output is the same whether or n
 import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +67,8 @@ class SegmentWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk is full while closing too
+                self._file.close()
 
     def add(self, frame: VideoFrame) -> None:
         """Encode the next frame; its `pts` is in the input's time base.

@@ -75,16 +75,24 @@ class Unfinished:
             self._lock = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(fresh)
         except BlockingIOError as err:
             os.close(self._lock)
             raise ParameterError(
                 f"another process is writing {target}", hint="wait for it, or name another output"
             ) from err
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _take(self, fresh: Command) -> None:
+        """Take what there is of the same command, or clear it away."""
         self.command, self.segments, self.state = fresh, 0, None
         earlier, remembered = self._read("command.json"), self._read("state.json")
-        if earlier and remembered and earlier == asdict(replace(fresh, key=earlier.get("key", ""))):
+        if earlier and earlier == asdict(replace(fresh, key=earlier.get("key", ""))):
             self.command = Command(**earlier)
-            self.segments, self.state = int(remembered["segments"]), remembered["state"]
+            if remembered:
+                self.segments, self.state = int(remembered["segments"]), remembered["state"]
         else:
             self._clear()
             self._write("command.json", asdict(fresh))
@@ -155,7 +163,8 @@ class Unfinished:
         try:
             yield
         except (OSError, ImageError) as err:
-            reason = getattr(err, "strerror", None) or err
+            cause = err.__cause__ or err
+            reason = getattr(cause, "strerror", None) or err
             raise UnwritableVideoError(f"cannot write {self._target}: {reason}", hint=_HINT) from err
 
     def _clear(self) -> None:
