@@ -105,6 +105,49 @@ def content(as_json: JsonOption = False) -> None:
     output.show(document, lambda: _show_content(document), as_json=as_json)
 
 
+@app.command()
+def cluster(
+    pictures: Annotated[
+        int, typer.Option(min=20, help="How many to encode each time: in a loop, by one worker, by two.")
+    ] = 400,
+    items: Annotated[
+        int, typer.Option(min=20, help="How many items for the workers that are killed.")
+    ] = 10_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures a second by a plain loop, one worker and two; Ray's share; workers killed in mid-run."""
+    from dataclasses import asdict
+    from tempfile import TemporaryDirectory
+
+    from veilmesh_ml.bench_faces import make_pictures
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.interruption import sigterm_interrupts
+    from veilmesh_node.cluster.bench import measure_cluster
+    from veilmesh_node.cluster.ray_process import require_ray
+    from veilmesh_node.demo.workers import LocalWorkers
+
+    require_ray()
+    with sigterm_interrupts(), TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pictures").mkdir()
+        workers = LocalWorkers(folder / "cluster")
+        try:
+            workers.start()
+            figures = measure_cluster(
+                workers,
+                make_pictures(folder / "pictures"),
+                folder / "results",
+                output.note,
+                pictures=pictures,
+                kill_items=items,
+            )
+        finally:
+            workers.stop()
+    document = asdict(figures)
+    output.show(document, lambda: output.fields("cluster", document), as_json=as_json)
+
+
 def _show_ledger(result: "BenchResult") -> None:
     from veilmesh_node.cli import output
 
