@@ -56,7 +56,7 @@ class Workers:
 
     def suspend(self, node: LiveNode) -> None:
         """Have its own organisation suspend a node, which needs no vote."""
-        organisation = node.organisation.name
+        organisation = node.organisation.msp_id
         asyncio.run(self.consortium.submit(organisation, "registry:SuspendNode", NodeId(node_id=node.name)))
 
 
