@@ -1,8 +1,8 @@
 """Trains CIAGAN (S2, section III.B): paint a face into a photo without one, as somebody who is nobody.
 
-Half of a batch is painted with the person's own code, and the person's photo says how it should look; the
-other half with a code of nobody, as in use, and there the critic, the siamese network and the coarse colours
-say.
+Half of a batch is painted over the mean face with the person's own code, and the person's photo says how it
+should look; the other half over a donor with a code of nobody, as in use, and there the donor, the critic,
+the siamese network and the coarse colours say.
 
 The landmarks that the generator is given are de-identified, in training as in use. So that photo and
 landmarks agree, the photo is warped to them, inside the mask alone. The prior has the tone of the skin, as in
@@ -15,6 +15,7 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 | maps of the siamese network | own code | `maps` |
 | identity: squared distance of embeddings, nothing below `near` | all | `identity` |
 | colours at 1/16 of the resolution | code of nobody | `colours` |
+| pixels, L1, from the donor, from brows to chin | code of nobody | `kept` |
 
 Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
 small, hence 2e-4, falling to a tenth over the last third, and more for the critic, which was beaten at once
@@ -26,7 +27,8 @@ Mescheder et al. 2018): there are few photos. Both are slight. With a penalty of
 everything after 500 steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al.
 2020), it told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the
 photo itself, which tells a critic nothing; it is asked inside the mask alone. Below `near` identity costs
-nothing: unbounded, this loss beat the critic.
+nothing: unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made
+crooked within 5,000 steps: from brows to chin what is painted is held to it.
 """
 
 from collections.abc import Mapping
@@ -39,11 +41,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from veilmesh_ml.inpainting.conditions import conditions, mask_outline
+from veilmesh_ml.inpainting.drawing import filled
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.inpainting.tone import face_tone
 from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
-from veilmesh_ml.surrogate.points import with_forehead
+from veilmesh_ml.surrogate.points import Points, with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
 from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.packed import Packed, decode
@@ -52,7 +55,7 @@ from veilmesh_ml.train.recipes.faces_only import face_masks, rows_sheet, shares
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
-_SHARE_OF_DONORS: Final = {"mean": 0.0, "donor": 1.0, "either": 0.5}
+_INNER: Final = 0.85  # of the outline of a face's features
 _SHOWN: Final = 12  # faces in a grid
 _EMBEDDED_AT_ONCE: Final = 64
 
@@ -62,8 +65,6 @@ class CiaganTrainingConfig:
     """Weights are in the module's table.
 
     Attributes:
-        prior: `mean`, the bank's mean face, `donor`, the chosen donor's own texture, or `either`: now this,
-            now that, so that both can be used.
         near: squared distance of embeddings below which identity costs nothing: two photos of one person are
             as near (.07, of two people .22).
         critic_rate: the critic's learning rate; it falls as the generator's.
@@ -76,13 +77,13 @@ class CiaganTrainingConfig:
     steps: int = 60_000
     learning_rate: float = 2e-4
     critic_rate: float = 5e-4
-    prior: str = "either"
     critic: float = 1.0
     pixels: float = 2.0
     maps: float = 0.5
     identity: float = 0.5
     near: float = 0.08
     colours: float = 2.0
+    kept: float = 2.0
     penalty: float = 0.01
     penalty_every: int = 16
     keep: float = 0.999
@@ -130,8 +131,7 @@ class CiaganTraining:
         """The first half with own codes, the second with nobody's."""
         count = self._config.batch
         chosen = random.choice(self._train, count)
-        donors = random.random(count) < _SHARE_OF_DONORS[self._config.prior]
-        drawn = self._drawn(chosen, random, own=np.arange(count) < count // 2, donors=donors)
+        drawn = self._drawn(chosen, random, own=np.arange(count) < count // 2)
         return drawn | {"mirrored": random.random(count) < 0.5}
 
     def step(self, batch: Batch, done: int) -> Losses:
@@ -151,7 +151,7 @@ class CiaganTraining:
             with torch.no_grad():
                 own = len(photo) // 2
                 _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
-        off = (painted - photo).abs()
+        off, off_prior = (painted - photo).abs(), (painted - seen[:, 5:]).abs()
         apart = (embedded.float() - batch["embedding"]).square().sum(1)
         losses = {
             "fooled": fooled,
@@ -162,8 +162,9 @@ class CiaganTraining:
             ),
             "identity": functional.relu(apart - config.near).mean(),
             "colours": _coarse(painted - photo, mask)[own:].abs().mean(),
+            "kept": (off_prior * scene.inner)[own:].sum() / scene.inner[own:].sum() / 3,
         }
-        weights = (config.critic, config.pixels, config.maps, config.identity, config.colours)
+        weights = (config.critic, config.pixels, config.maps, config.identity, config.colours, config.kept)
         together = sum(weight * loss for weight, loss in zip(weights, losses.values(), strict=True))
         self._to_paint.zero_grad(set_to_none=True)
         together.backward()
@@ -204,10 +205,8 @@ class CiaganTraining:
         random = np.random.default_rng(1)
         chosen = self._judging[:: max(1, len(self._judging) // _SHOWN)][:_SHOWN]
         rows = []
-        share = _SHARE_OF_DONORS[self._config.prior]
-        for own, donor in ((True, share == 1), (False, share == 1), (False, share > 0), (False, share > 0)):
-            kind = np.full(len(chosen), own), np.full(len(chosen), donor)
-            drawn = self._drawn(chosen, random, own=kind[0], donors=kind[1])
+        for own in (True, False, False, False):
+            drawn = self._drawn(chosen, random, own=np.full(len(chosen), own))
             parts = {name: self._compute.place(torch.as_tensor(values)) for name, values in drawn.items()}
             scene = _Scene.of(parts, self._compute)
             with self._compute.autocast():
@@ -224,12 +223,10 @@ class CiaganTraining:
         random: np.random.Generator,
         *,
         own: NDArray[np.bool_],
-        donors: NDArray[np.bool_],
     ) -> dict[str, NDArray[Any]]:
         """What the generator is given for these faces, and what it is held to."""
         drawn = [
-            self._one(int(index), random, of_donor=bool(of_donor))
-            for index, of_donor in zip(chosen, donors, strict=True)
+            self._one(int(index), random, of_donor=not mine) for index, mine in zip(chosen, own, strict=True)
         ]
         codes, embeddings = zip(
             *(
@@ -238,7 +235,7 @@ class CiaganTraining:
             ),
             strict=True,
         )
-        names = ("photo", "mask", "lines", "prior", "face")
+        names = ("photo", "mask", "lines", "prior", "face", "inner")
         pictures = {name: np.stack(part) for name, part in zip(names, zip(*drawn, strict=True), strict=True)}
         return {
             **pictures,
@@ -250,7 +247,7 @@ class CiaganTraining:
     def _one(
         self, index: int, random: np.random.Generator, *, of_donor: bool
     ) -> tuple[NDArray[np.uint8], ...]:
-        """The photo warped to a surrogate's landmarks, mask, lines, prior, and where the face is."""
+        """The photo warped to a surrogate's landmarks, mask, lines, prior, where face and features are."""
         faces, surrogates = self._faces, self._surrogates
         landmarks = faces.landmarks[index].astype(np.float64)
         donor = int(random.choice(faces.donors[index]))
@@ -263,7 +260,8 @@ class CiaganTraining:
         warped = warp_picture(photo, np.concatenate([new, rim]), np.concatenate([own, rim]), len(photo))
         share = given.mask[..., np.newaxis] / np.float32(255)
         moved = np.rint(photo + (warped - photo.astype(np.float32)) * share).astype(np.uint8)
-        return moved, given.mask, given.lines, given.prior, face_masks(new[np.newaxis, :68])[0]
+        face = face_masks(new[np.newaxis, :68])[0]
+        return moved, given.mask, given.lines, given.prior, face, filled(_features_outline(new))
 
     def _identity(
         self, index: int, random: np.random.Generator, *, own: bool
@@ -294,24 +292,38 @@ class _Scene:
         mask: where to paint, 0 to 1.
         seen: what the generator is given.
         face: where the face is, 0 to 1.
+        inner: where its features are, 0 to 1.
     """
 
     photo: Any
     mask: Any
     seen: Any
     face: Any
+    inner: Any
 
     @classmethod
     def of(cls, batch: Batch, compute: Compute) -> "_Scene":
         """Of uint8 pictures on the device."""
         turned = batch["mirrored"][:, None, None, None]
         photo, prior = (batch[name].permute(0, 3, 1, 2).float() / 127.5 - 1 for name in ("photo", "prior"))
-        mask, lines, face = (batch[name][:, None].float() / 255 for name in ("mask", "lines", "face"))
+        mask, lines, face, inner = (
+            batch[name][:, None].float() / 255 for name in ("mask", "lines", "face", "inner")
+        )
         # What lies beneath the mask's soft edge is not seen either.
         seen = torch.cat([photo * (mask == 0), mask, lines * 2 - 1, prior], 1)
         return cls(
-            *(compute.place(torch.where(turned, part.flip(3), part)) for part in (photo, mask, seen, face))
+            *(
+                compute.place(torch.where(turned, part.flip(3), part))
+                for part in (photo, mask, seen, face, inner)
+            )
         )
+
+
+def _features_outline(points: Points) -> Points:
+    """From brows to chin, less a rim: there is neither hair nor background."""
+    outline = np.concatenate([points[:17], points[26:16:-1]])
+    middle = outline.mean(axis=0)
+    return np.asarray(middle + (outline - middle) * _INNER)
 
 
 def _linear(features: NDArray[np.float64], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
