@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,9 +114,14 @@ class LocalCluster:
         command += ["--home", str(self.head.home.folder), "--json"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def kill_machine(self, node: LiveNode) -> None:
-        """Kill -9 Ray's processes on a worker's machine, as a power cut would; its supervisor is left."""
-        os.killpg(_child_of(self.processes[node.name].pid), signal.SIGKILL)
+    def kill_at_work(self, node: LiveNode) -> None:
+        """Kill -9 the process that works for a node, as the kernel does where memory runs out."""
+        (pid,) = (
+            each
+            for each in _descendants(self.processes[node.name].pid)
+            if Path(f"/proc/{each}/cmdline").read_bytes().startswith(b"ray::Hand")
+        )
+        os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End everything, workers first."""
@@ -154,7 +159,8 @@ class LocalCluster:
             time.sleep(0.1)
 
 
-def _child_of(pid: int) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    assert len(children) == 1, children
-    return int(children[0])
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield int(child)
+            yield from _descendants(int(child))

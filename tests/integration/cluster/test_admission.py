@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +39,7 @@ class RayList:
     def alive(self) -> set[str]:
         return set(self.machines)
 
-    def strike_off(self, ray_node_ids: list[str]) -> None:
+    def strike_off(self, ray_node_ids: Collection[str]) -> None:
         self.machines -= set(ray_node_ids)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -29,8 +30,8 @@ def test_the_signer_is_named_as_the_ledger_names_identities() -> None:
 
 @pytest.mark.parametrize("field", [each.name for each in fields(Statement)])
 def test_every_part_of_the_statement_is_signed(field: str) -> None:
-    other = 1031 if field == "expires_at_s" else "other"
-    changed = replace(STATEMENT, **{field: other})
+    changes: dict[str, Any] = {field: 1031 if field == "expires_at_s" else "other"}
+    changed = replace(STATEMENT, **changes)
     with pytest.raises(AdmissionRefusedError, match="not signed with the node's key"):
         verify_statement(changed, public(KEY), signature(STATEMENT))
 
