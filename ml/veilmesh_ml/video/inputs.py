@@ -86,7 +86,7 @@ def plan(inputs: Sequence[Path], out: Path) -> list[VideoJob]:
     sources = {job.source.resolve() for job in jobs}
     targets: set[Path] = set()
     for job in jobs:
-        if job.target.resolve() in sources:
+        if job.target != PIPE and job.target.resolve() in sources:
             raise ParameterError(f"{job.target} is an input too", hint="name another output")
         if job.target in targets:
             raise ParameterError(f"two inputs are written to {job.target}", hint="use two output folders")

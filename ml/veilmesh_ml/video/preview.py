@@ -45,8 +45,8 @@ def write_preview(source: Source, target: Path, engine: Engine, settings: VideoS
         VideoError: it cannot be read.
         ImageError: the picture cannot be written.
     """
-    frames = _spread(source, settings.span)
-    write_image(target, _tiled([_anonymized(frame, engine, settings) for frame in frames]))
+    frames, key = _spread(source, settings.span), secrets.token_bytes(KEY_BYTES)
+    write_image(target, _tiled([_anonymized(frame, engine, settings, key) for frame in frames]))
 
 
 def _spread(source: Source, span: Span) -> list[RgbImage]:
@@ -60,11 +60,11 @@ def _spread(source: Source, span: Span) -> list[RgbImage]:
         return [to_rgb(frame, reader.orientation) for frame in apart.values()]
 
 
-def _anonymized(picture: RgbImage, engine: Engine, settings: VideoSettings) -> RgbImage:
+def _anonymized(picture: RgbImage, engine: Engine, settings: VideoSettings, key: bytes) -> RgbImage:
     """Return a frame as if it were all of the video."""
     gate = ReleaseGate(engine, threshold_dissimilarity=settings.threshold_dissimilarity, level=settings.level)
     method = load_anonymizer(settings.method, **settings.parameters)
-    disguises = Disguises(gate, [method], secrets.token_bytes(KEY_BYTES))
+    disguises = Disguises(gate, [method], key)
     leaving = Leaving(settings.choice, engine, settings.threshold_dissimilarity, disguises.records)
     tracker = Tracker(Lookout(engine, CenterFace.load()))
     tracker.add(picture)

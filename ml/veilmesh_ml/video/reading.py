@@ -26,7 +26,7 @@ from veilmesh_ml.errors import DamagedVideoError, NotAVideoError, ParameterError
 from veilmesh_ml.image import MAX_PIXELS
 from veilmesh_ml.threads import default_threads
 from veilmesh_ml.video.orientation import Orientation
-from veilmesh_ml.video.sources import Kind, Source
+from veilmesh_ml.video.sources import PIPED, Kind, Source
 
 _COPY_AGAIN: Final = "copy the file again from where it came from"
 _AHEAD_S: Final = 2.0  # by which sound may lie behind the pictures of its time in a file
@@ -276,7 +276,9 @@ def _damaged(source: Source) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as err:
-        raise DamagedVideoError(f"{source} is damaged: {err.strerror}", hint=_COPY_AGAIN) from err
+        raise DamagedVideoError(
+            f"{source} is damaged: {err.strerror}", hint=PIPED if source.kind is Kind.PIPE else _COPY_AGAIN
+        ) from err
 
 
 def _moving_picture(container: InputContainer, source: Source) -> VideoStream:

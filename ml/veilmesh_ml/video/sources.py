@@ -17,7 +17,7 @@ from veilmesh_ml.video.inputs import NUMBERED, PIPE, is_camera, is_numbered
 PICTURES_A_SECOND: Final = 25.0
 _COPY_AGAIN: Final = "copy the file again from where it came from"
 _READ: Final = "MP4, MOV, Matroska, WebM and AVI are read, and most others"
-_PIPED: Final = "pipe in Matroska, WebM, MPEG-TS or an MP4 that has its index first (-movflags +faststart)"
+PIPED: Final = "pipe in Matroska, WebM, MPEG-TS or an MP4 that has its index first (-movflags +faststart)"
 
 
 class Kind(Enum):
@@ -86,7 +86,7 @@ class Source:
         except (av.InvalidDataError, av.EOFError) as err:
             raise NotAVideoError(
                 f"{self} is no video that we can read, or its beginning or end is missing",
-                hint=_PIPED if self.kind is Kind.PIPE else _READ,
+                hint=PIPED if self.kind is Kind.PIPE else _READ,
             ) from err
         except OSError as err:
             raise self._unreadable(err) from err

@@ -138,7 +138,7 @@ def seconds(text: str, option: str) -> float:
         typer.BadParameter: it is none.
     """
     match = _TIME.fullmatch(text.strip())
-    if match is None:
+    if match is None or (match[2] is not None and float(match[3]) >= 60):
         raise typer.BadParameter(f"{text!r} is no time: write 75.5 or 1:15.5", param_hint=option)
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + rest

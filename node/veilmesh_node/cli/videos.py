@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,9 +147,9 @@ def _ended_by_hand(*, endless: bool) -> "Iterator[Until | None]":
         number: signal.signal(number, lambda number, _: ended.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    output.note("Ctrl-C ends the recording")
+    said = cache(partial(output.note, "Ctrl-C ends the recording"))
     try:
-        yield lambda: bool(ended)
+        yield lambda: bool(said() or ended)
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
