@@ -2,6 +2,7 @@
 
 ClusterError
 ├── RayMissingError          Ray is not installed
+├── DashboardMissingError    Ray's dashboard is not installed
 ├── RayFailedError           Ray's processes did not start, or ended by themselves
 ├── ClusterDownError         nothing runs from this home, or the head does not answer
 ├── AlreadyRunningError      it runs from this home already
@@ -33,9 +34,17 @@ class RayMissingError(ClusterError):
         super().__init__("Ray is not installed")
 
 
+class DashboardMissingError(ClusterError):
+    code = "DASHBOARD_MISSING"
+    hint = "install it with: pip install 'ray[default]'; or leave --dashboard out"
+
+    def __init__(self) -> None:
+        super().__init__("Ray's dashboard is not installed")
+
+
 class RayFailedError(ClusterError):
     code = "RAY_FAILED"
-    hint = "cluster/ray.log in the home says more"
+    hint = "cluster/head-ray.log or cluster/worker-ray.log in the home says more"
 
 
 class ClusterDownError(ClusterError):

@@ -70,12 +70,12 @@ def run(folder: Path, settings: HeadSettings) -> None:
     """Be the head of the node whose home is `folder` until SIGTERM or SIGINT.
 
     Raises:
-        RayMissingError, AlreadyRunningError, HomeError: it cannot start.
+        RayMissingError, DashboardMissingError, AlreadyRunningError, HomeError: it cannot start.
         AdmissionRefusedError: its own node is not active on the ledger.
         LedgerError: the ledger cannot be asked whether it is.
         RayFailedError: Ray did not start, or ended.
     """
-    require_ray()
+    require_ray(dashboard=settings.dashboard)
     running = Running(folder, Part.HEAD)
     with running.held():
         asyncio.run(_until_signal(folder, settings, running))

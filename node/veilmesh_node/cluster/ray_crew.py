@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veilmesh_node.cluster.dispatch import Finished, Lost
-from veilmesh_node.cluster.errors import RayFailedError
+from veilmesh_node.cluster.errors import RayFailedError, WorkError
 from veilmesh_node.cluster.hand import Hand
 from veilmesh_node.cluster.ray_process import RayAccess
 from veilmesh_node.cluster.work import Loaded, Outcome, Task
@@ -81,16 +81,21 @@ class RayCrew:
             task: goes to every actor.
             roster: who may work now; raises where the head does not say.
             gpu_share: of a GPU, for each actor; 0: none needs one.
+
+        Raises:
+            WorkError: GPUs are asked for, and there is none.
         """
         import ray  # noqa: PLC0415
 
+        if gpu_share and not ray.cluster_resources().get("GPU"):
+            raise WorkError("no worker has a GPU")
         self._ray: Any = ray
         self._task = ray.put(task)
         self._roster = roster
         self._gpu_share = gpu_share
         self._actors: dict[str, _Actor] = {}
         self._given_up: set[str] = set()
-        self._lost: list[Finished | Lost] = []
+        self._events: list[Finished | Lost] = []
         self._looked_s = -ROSTER_EVERY_S
 
     def workers(self) -> Collection[str]:
@@ -106,9 +111,9 @@ class RayCrew:
         actor.tickets[pending] = ticket
 
     def collect(self, within_s: float) -> list[Finished | Lost]:
-        if not self._lost:
+        if not self._events:
             self._await_any(within_s)
-        events, self._lost = self._lost, []
+        events, self._events = self._events, []
         return events
 
     def _await_any(self, within_s: float) -> None:
@@ -142,7 +147,7 @@ class RayCrew:
             actor.loading = None
             return
         actor.deaths = 0
-        self._lost.append(Finished(actor.name, actor.tickets.pop(pending), outcome))
+        self._events.append(Finished(actor.name, actor.tickets.pop(pending), outcome))
 
     def _follow(self, roster: Mapping[str, str]) -> None:
         """End the actors on machines that may work no more, and make those of new ones."""
@@ -197,5 +202,5 @@ class RayCrew:
 
     def _end(self, actor: _Actor, *, died: bool) -> None:
         self._actors.pop(actor.name)
-        self._lost.append(Lost(actor.name, died))
+        self._events.append(Lost(actor.name, died))
         self._ray.kill(actor.handle)

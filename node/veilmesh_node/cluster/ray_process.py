@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from veilmesh_node.cluster.errors import RayFailedError, RayMissingError
+from veilmesh_node.cluster.errors import DashboardMissingError, RayFailedError, RayMissingError
 from veilmesh_node.cluster.machine import Machine, MachineSettings
 from veilmesh_node.errors import HomeError
 from veilmesh_node.home import Home
@@ -35,14 +35,16 @@ TOKEN_BYTES = 32
 _log = logging.getLogger(__name__)
 
 
-def require_ray() -> None:
-    """Return if Ray is installed.
+def require_ray(*, dashboard: bool = False) -> None:
+    """Return if Ray is installed, and its dashboard where that is wanted.
 
     Raises:
-        RayMissingError: it is not.
+        RayMissingError, DashboardMissingError: it is not.
     """
     if importlib.util.find_spec("ray") is None:
         raise RayMissingError
+    if dashboard and importlib.util.find_spec("aiohttp_cors") is None:  # it comes with nothing else of Ray's
+        raise DashboardMissingError
 
 
 @dataclass(frozen=True, slots=True)

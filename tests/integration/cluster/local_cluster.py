@@ -116,12 +116,13 @@ class LocalCluster:
 
     def kill_at_work(self, node: LiveNode) -> None:
         """Kill -9 the process that works for a node, as the kernel does where memory runs out."""
-        (pid,) = (
-            each
-            for each in _descendants(self.processes[node.name].pid)
-            if Path(f"/proc/{each}/cmdline").read_bytes().startswith(b"ray::Hand")
-        )
-        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
+            for pid in _descendants(self.processes[node.name].pid):
+                if _title(pid).startswith(b"ray::Hand.work"):
+                    os.kill(pid, signal.SIGKILL)
+                    return
+        raise AssertionError(f"{node.name} does not work")
 
     def stop(self) -> None:
         """End everything, workers first."""
@@ -157,6 +158,13 @@ class LocalCluster:
             assert self.processes[name].poll() is None, self.log(name)
             assert time.monotonic() < deadline, self.log(name)
             time.sleep(0.1)
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -124,6 +124,13 @@ def test_no_head_runs(node: LiveNode) -> None:
     assert (stopped.exit_code, stopped.document) == (ExitCode.OK, {"stopped": []})
 
 
+def test_a_dashboard_that_is_not_installed(node: LiveNode) -> None:
+    """The extra brings Ray's core alone."""
+    answer = start(node.home.folder, "--listen", f"127.0.0.1:{free_port()}", "--dashboard")
+    assert answer.exit_code is ExitCode.FAILED
+    assert "pip install 'ray[default]'" in answer.said
+
+
 @pytest.mark.parametrize(
     "words",
     [
