@@ -59,7 +59,7 @@ class LocalWorkers:
         members = [word for name in ORGANISATIONS for word in ("--member", msp_id(name))]
         must("registry", "found", "--home", self.head, *members)
         for name in WORKERS:
-            asyncio.run(_register_as_worker(self._consortium.home(name)))
+            asyncio.run(register_as_worker(self._consortium.home(name)))
             for voter in WORKERS:
                 must("registry", "approve", node_id(name), "--home", self._consortium.home(voter))
         admitted = [word for name in WORKERS for word in ("--admit", msp_id(name))]
@@ -122,12 +122,18 @@ class LocalWorkers:
         return self.folder / f"cluster-{name}.log"
 
 
-async def _register_as_worker(folder: Path) -> None:
-    """Give a node the role, and register it."""
+async def register_as_worker(folder: Path) -> None:
+    """Give the node whose home is `folder` the role, and register it."""
     earlier = NodeConfig.load(folder)
     config = earlier.model_copy(update={"roles": [*earlier.roles, NodeRole.WORKER]})
     (folder / FILE_NAME).write_text(config.to_toml())
-    certificates = certificates_of(Home(folder), config)
+    await register(folder)
+
+
+async def register(folder: Path) -> None:
+    """Register the node whose home is `folder`, with a sealing key that nobody will use."""
+    home, config = Home(folder), NodeConfig.load(folder)
+    certificates = certificates_of(home, config)
     async with node_ledger(config, certificates) as ledger:
         await ensure_registered(
             ledger,

@@ -20,15 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from veilmesh_chaincode.records.registry import NodeId, NodeRole, RegisterNode
+from veilmesh_chaincode.records.registry import NodeId
 from veilmesh_network.loopback import free_port
 from veilmesh_node.cluster.errors import ClusterDownError
 from veilmesh_node.cluster.head_line import head_line
-from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
 from veilmesh_node.cluster.running import Part, Running
-from veilmesh_node.config import FILE_NAME, NodeConfig
-from veilmesh_node.registration import ensure_registered
-from veilmesh_node.sealing import SUITE, SealingKey
+from veilmesh_node.config import NodeConfig
+from veilmesh_node.demo.workers import register, register_as_worker
 
 from tests.integration.node.live_consortium import LiveConsortium, LiveNode
 
@@ -46,10 +44,8 @@ class Workers:
     ) -> LiveNode:
         """Make a node's home and register it."""
         node = self.consortium.add_node(organisation, name=name)
-        if worker:
-            node.config = node.config.model_copy(update={"roles": [*node.config.roles, NodeRole.WORKER]})
-            (node.home.folder / FILE_NAME).write_text(node.config.to_toml())
-        asyncio.run(_register(node))
+        asyncio.run((register_as_worker if worker else register)(node.home.folder))
+        node.config = NodeConfig.load(node.home.folder)
         if approve:
             self.consortium.approve(node.name)
         return node
@@ -58,23 +54,6 @@ class Workers:
         """Have its own organisation suspend a node, which needs no vote."""
         organisation = node.organisation.msp_id
         asyncio.run(self.consortium.submit(organisation, "registry:SuspendNode", NodeId(node_id=node.name)))
-
-
-async def _register(node: LiveNode) -> None:
-    config: NodeConfig = node.config
-    certificates = certificates_of(node.home, config)
-    async with node_ledger(config, certificates) as ledger:
-        await ensure_registered(
-            ledger,
-            RegisterNode(
-                node_id=config.node_id,
-                endpoint=config.exchange_endpoint,
-                tls_certificate_sha256=certificates.tls().pair.digest.hex(),
-                sealing_suite=SUITE,
-                sealing_public_key=SealingKey.generate().public_hex(),
-                roles=config.roles,
-            ),
-        )
 
 
 @dataclass
