@@ -26,7 +26,7 @@ from tests.integration.node.live_consortium import LiveConsortium, LiveNode
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faces, pytest.mark.slow]
 
-WITHIN_S = 300.0
+WITHIN_S = 600.0  # beside much other work; idle it is a tenth of it
 PICTURES = 220  # more than are done without Ray
 DAMAGED = "broken.jpg"
 
@@ -65,7 +65,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     portrait = Image.fromarray(astronaut()).crop((90, 0, 360, 270))  # type: ignore[no-untyped-call]
     for number in range(PICTURES):
-        side = 150 + number % 50
+        side = 100 + number % 50
         portrait.resize((side, side)).save(folder / f"{number:03}.jpg", quality=80 + number % 15)
     (folder / DAMAGED).write_bytes(b"no picture")
     return folder
@@ -134,7 +134,7 @@ def test_a_suspended_node_works_no_more_and_nothing_is_lost(
     scene: Scene, pictures: Path, tmp_path: Path
 ) -> None:
     # Given a job that both are at
-    job = scene.cluster.submit("anonymize", pictures, "-o", tmp_path)
+    job = scene.cluster.submit("anonymize", pictures, "-o", tmp_path, "-m", "mask")
     manifest = tmp_path / MANIFEST_NAME
     await_lines(manifest, 40, job)
 

@@ -72,6 +72,8 @@ class RayAccess:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+            # Ray's own is 15. How much a machine gives way is its operator's to say: `nice veilmesh ...`.
+            "RAY_worker_niceness": "0",
         }
 
 
