@@ -52,7 +52,8 @@ def choose_stills(data: Path, count: int, initials: tuple[str, str]) -> list[Sti
         folder for folder in (data / "lfw").glob("*") if initials[0] <= folder.name[:1].upper() <= initials[1]
     )
     named = [folder / f"{folder.name}_0001.jpg" for folder in people]
-    labelled = [data / "utkface_train" / name for name in labelled_photos(data / "utkface_train")]
+    folder = data / "utkface_train"
+    labelled = [folder / name for name in labelled_photos(folder)] if folder.is_dir() else []
     return [
         *(Still(path.stem, path, (1.0, 1.4)) for path in _evenly(named, count)),
         *(Still(path.stem, path, (0.6, 0.9)) for path in _evenly(labelled, count)),

@@ -91,10 +91,10 @@ class CenterFace:
         pixels = np.ascontiguousarray(resized.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
         maps = self._session.run(_OUTPUTS, {_INPUT: pixels})
         back = np.array([width / columns, height / rows])
-        return _decoded([each[0] for each in maps], back, floor)
+        return decoded([each[0] for each in maps], back, floor)
 
 
-def _decoded(maps: Sequence[NDArray[np.float32]], back: NDArray[np.float64], floor: float) -> list[FoundFace]:
+def decoded(maps: Sequence[NDArray[np.float32]], back: NDArray[np.float64], floor: float) -> list[FoundFace]:
     """Return the faces that the network's maps tell of; `back` scales them to the picture: x, y."""
     middles, sizes, offsets, points = maps  # [1, 2, 2 and 10, rows, columns]; y comes before x
     rows, columns = np.nonzero(middles[0] > floor)

@@ -196,3 +196,26 @@ def test_no_more_frames_are_held_however_long_it_is(engine: Engine) -> None:
             tracker.take()
         held.append(len(tracker._views))
     assert max(held) == held[-1] == tracker.delay + 1
+
+
+def test_a_faint_sign_goes_on_with_a_track_and_begins_none(
+    engine: Engine, moving: tuple[list[RgbImage], list[Face]]
+) -> None:
+    pictures, faces = moving
+
+    class Dimming(Sentry):
+        def look(self, picture: RgbImage) -> Looked:
+            looked = super().look(picture)
+            elsewhere = Place.around(Box(5, 5, 45, 45), Box(5, 5, 45, 45), 0.2)
+            dim = self.looked_at[-1] > 0
+            return Looked([], [*looked.sure, elsewhere]) if dim else looked
+
+    tracker = Tracker(Dimming(engine, pictures, faces), every=5, linger=6)
+    for picture in pictures[:21]:
+        tracker.add(picture)
+    tracker.end()
+    found = [tracker.take() for _ in range(21)]
+    assert {track.number for each in found for track, _ in each} == {0}
+    assert all(len(each) == 1 for each in found)
+    (last,) = found[-1]
+    assert last[0].sightings == 5
