@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -84,6 +84,15 @@ class Recasting(Anonymizer, Protocol):
         Args:
             key: 32 bytes, of this person alone.
         """
+        ...
+
+    @property
+    def chosen(self) -> dict[int, Any]:
+        """The person's surrogates so far, by attempt: numbers, arrays, and dataclasses of these."""
+        ...
+
+    def choose_again(self, chosen: Mapping[int, Any]) -> None:
+        """Keep to these: they were `chosen` before."""
         ...
 
 

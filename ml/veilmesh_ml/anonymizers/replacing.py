@@ -60,11 +60,27 @@ class Casting(Generic[Chosen]):
             self._kept[attempt] = choice()
         return self._kept[attempt]
 
+    @property
+    def kept(self) -> dict[int, Chosen]:
+        """What was chosen for one person, by attempt; nothing where faces are anybody's."""
+        return dict(self._kept or {})
+
+    def keep(self, chosen: Mapping[int, Chosen]) -> None:
+        """Choose so again for this person."""
+        self._kept = dict(chosen)
+
 
 class Cast(Generic[Chosen]):
     """An anonymizer that has a casting; see `Recasting`."""
 
     _casting: Casting[Chosen]
+
+    @property
+    def chosen(self) -> dict[int, Chosen]:
+        return self._casting.kept
+
+    def choose_again(self, chosen: Mapping[int, Chosen]) -> None:
+        self._casting.keep(chosen)
 
     def for_person(self, key: bytes) -> Self:
         other = copy(self)

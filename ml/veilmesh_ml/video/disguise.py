@@ -156,17 +156,16 @@ class Disguises:
             self._people[track].go_on()
         return [Disguised(output.picture, output.windows) for output in outputs]
 
-    def state(self) -> dict[str, Any]:
-        """Return what was decided so far, for `resume`: plain values and `TrackRecord`s."""
-        people = {track: (person.height, person.refused) for track, person in self._people.items()}
+    def state(self, tracks: Collection[int]) -> dict[str, Any]:
+        """Return what was decided so far of these tracks, for `resume`, and all records."""
+        people = {track: self._people[track].state() for track in tracks if track in self._people}
         return {"people": people, "records": self.records}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Decide as before; with the same methods and key."""
-        for track, (height, refused) in state["people"].items():
-            person = _Person.of(self._methods, derive(self._key, "track", track))
-            person.height, person.refused = height, refused
-            self._people[track] = person
+        for track, person in state["people"].items():
+            self._people[track] = _Person.of(self._methods, derive(self._key, "track", track))
+            self._people[track].resume(person)
         self.records.update(state["records"])
 
     def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
@@ -260,6 +259,23 @@ class _Person:
     def of(cls, methods: Sequence[Anonymizer], key: bytes) -> "_Person":
         own = [method.for_person(key) if isinstance(method, Recasting) else method for method in methods]
         return cls(tuple((method, attempt) for method in own for attempt in range(method.attempts)))
+
+    def state(self) -> dict[str, Any]:
+        """Return what `of` does not know."""
+        return {
+            "height": self.height,
+            "refused": self.refused,
+            "chosen": [method.chosen for method in self._recasting()],
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        self.height, self.refused = state["height"], state["refused"]
+        for method, chosen in zip(self._recasting(), state["chosen"], strict=True):
+            method.choose_again(chosen)
+
+    def _recasting(self) -> list[Recasting]:
+        methods = {id(method): method for method, _ in self.rungs}
+        return [method for method in methods.values() if isinstance(method, Recasting)]
 
     @property
     def masked(self) -> bool:

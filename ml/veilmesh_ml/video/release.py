@@ -26,6 +26,7 @@ from veilmesh_ml.gate import GateLevel, ReleaseGate
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import KEY_BYTES
 from veilmesh_ml.release import DEFAULT_METHOD
+from veilmesh_ml.surrogate.bank import Donor
 from veilmesh_ml.video.centerface import CenterFace
 from veilmesh_ml.video.disguise import Disguises, Shot, TrackRecord
 from veilmesh_ml.video.encoding import Encoding
@@ -297,7 +298,7 @@ class _Pipeline:
         """Take what an earlier run knew, None where there was none; before the first frame."""
         if state is None:
             return
-        self._known = from_document(state, Place, Track, TrackRecord, Sightings, Box)
+        self._known = from_document(state, Place, Track, TrackRecord, Sightings, Box, Donor)
         self.done = self.gone_on_at = self._known["done"]
         self.progress(self.done, self.reader.facts.frames)
 
@@ -339,7 +340,7 @@ class _Pipeline:
             {
                 "done": self.done,
                 "tracker": self.tracker.state(),
-                "disguises": self.disguises.state(),
+                "disguises": self.disguises.state(self.tracker.numbers),
                 "sightings": self.sightings,
             }
         )

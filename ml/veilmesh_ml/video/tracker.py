@@ -110,6 +110,11 @@ class Tracker:
         """Say that there are no more pictures."""
         self._look()
 
+    @property
+    def numbers(self) -> list[int]:
+        """The tracks of which places may still be taken."""
+        return [track.number for track in self._tracks]
+
     def state(self) -> dict[str, Any]:
         """Return all that it knows but the pictures, for `resume`: plain values, tracks and their places."""
         known = {name: value for name, value in vars(self).items() if name not in _NOT_KEPT}
