@@ -17,11 +17,8 @@ import grpc
 import grpc.aio
 from prometheus_client import start_http_server
 from veilmesh.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
-from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
-from veilmesh_chaincode.records.registry import NodeStatus
 
 from veilmesh_node.certificates import NodeTls
-from veilmesh_node.cluster.errors import AdmissionRefusedError
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.machine import MachineSettings
 from veilmesh_node.cluster.membership import Roster
@@ -38,11 +35,11 @@ from veilmesh_node.cluster.ray_process import (
 )
 from veilmesh_node.cluster.running import Part, Running
 from veilmesh_node.cluster.service import ClusterFacts, ClusterService, whose
+from veilmesh_node.cluster.standing import require_active
 from veilmesh_node.cluster.watch import Watch
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.errors import HomeError
 from veilmesh_node.home import Home
-from veilmesh_node.ports import Ledger
 
 GRACE_S = 2.0  # for calls at work when the head ends
 
@@ -71,7 +68,7 @@ def run(folder: Path, settings: HeadSettings) -> None:
 
     Raises:
         RayMissingError, DashboardMissingError, AlreadyRunningError, HomeError: it cannot start.
-        AdmissionRefusedError: its own node is not active on the ledger.
+        AdmissionRefusedError: its own node is not active on the ledger, or not any more.
         LedgerError: the ledger cannot be asked whether it is.
         RayFailedError: Ray did not start, or ended.
     """
@@ -85,27 +82,27 @@ async def _until_signal(folder: Path, settings: HeadSettings, running: Running) 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _serving(Home(folder), NodeConfig.load(folder), settings, running) as ray:
+    async with _serving(Home(folder), NodeConfig.load(folder), settings, running) as (ray, watch):
         ended, stopped = asyncio.create_task(ray.ended()), asyncio.create_task(stop.wait())
-        done, waiting = await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
+        done, _ = await asyncio.wait({ended, stopped, watch}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, stopped):
             task.cancel()
-        if ended in done:
-            ended.result()
+        if stopped not in done:
+            done.pop().result()
         _log.info("stopping")
 
 
 @asynccontextmanager
 async def _serving(
     home: Home, config: NodeConfig, settings: HeadSettings, running: Running
-) -> AsyncIterator[RayProcess]:
+) -> AsyncIterator[tuple[RayProcess, asyncio.Task[None]]]:
     certificates = certificates_of(home, config)
     tls = certificates.tls()
     access = RayAccess.of(home, secrets.token_hex(TOKEN_BYTES))
     ip = address_of(config.exchange_endpoint, tls.pair.certificate)
     machine = MachineSettings(ip, "", 0, 0, OBJECT_STORE_BYTES, settings.dashboard)
     async with node_ledger(config, certificates) as ledger:
-        await _require_active(ledger, config.node_id)
+        await require_active(ledger, config.node_id)
         async with ray_running(machine, access, running.ray_log) as ray:
             facts = ClusterFacts(
                 secrets.token_hex(16),
@@ -123,10 +120,11 @@ async def _serving(
                 _ray_nodes(access, facts.ray_address),
                 metrics,
                 msp_ids=facts.msp_ids,
+                own_node_id=config.node_id,
                 own_ray_node_id=facts.ray_node_id,
             )
             with _metrics_served(settings.metrics_listen, metrics):
-                async with _listening(settings.listen, tls, service), watch.at_work():
+                async with _listening(settings.listen, tls, service), watch.at_work() as watching:
                     running.tell(
                         {
                             "listen": settings.listen,
@@ -144,18 +142,7 @@ async def _serving(
                     )
                     if facts.dashboard_url:
                         _log.info("Ray's dashboard is at %s", facts.dashboard_url)
-                    yield ray
-
-
-async def _require_active(ledger: Ledger, node_id: str) -> None:
-    try:
-        node = await ledger.node(node_id)
-    except Refusal as refusal:
-        if refusal.code is not RefusalCode.NOT_FOUND:
-            raise
-        raise AdmissionRefusedError(f"the ledger knows no node {node_id}") from refusal
-    if node.status is not NodeStatus.ACTIVE:
-        raise AdmissionRefusedError(f"node {node_id} is {node.status} on the ledger")
+                    yield ray, watching
 
 
 @asynccontextmanager

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from veilmesh.v1 import cluster_pb2
 from veilmesh.v1.cluster_pb2_grpc import ClusterServicer
-from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
 
 from veilmesh_node import catalog
 from veilmesh_node.cluster.challenge import Challenges, Statement, verify_statement
 from veilmesh_node.cluster.errors import AdmissionRefusedError, ClusterError
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.membership import Roster, Shown, require_worker
+from veilmesh_node.cluster.standing import found
 from veilmesh_node.errors import PermissionDeniedError
 from veilmesh_node.exchange.rate_limit import RateLimit
 from veilmesh_node.ports import Ledger
@@ -119,12 +119,7 @@ class ClusterService(ClusterServicer):
             caller.certificate_sha256,
         )
         identity_sha256 = verify_statement(statement, request.public_key, request.signature)
-        try:
-            node = await self._ledger.node(request.node_id)
-        except Refusal as refusal:
-            if refusal.code is RefusalCode.NOT_FOUND:
-                raise AdmissionRefusedError(f"the ledger knows no node {request.node_id}") from refusal
-            raise
+        node = await found(self._ledger, request.node_id)
         shown = Shown(identity_sha256, caller.certificate_sha256)
         require_worker(node, shown, self._facts.msp_ids)
         member = self._roster.admit(node, shown, time.monotonic())

@@ -18,6 +18,7 @@ from veilmesh_chaincode.records.refusals import Refusal
 from veilmesh_node.cluster.errors import AdmissionRefusedError, RayFailedError
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.membership import CONFIRM_EVERY_S, Member, Roster, require_worker
+from veilmesh_node.cluster.standing import require_active
 from veilmesh_node.errors import LedgerError
 from veilmesh_node.ports import Ledger
 
@@ -44,27 +45,29 @@ class Watch:
         metrics: HeadMetrics,
         *,
         msp_ids: Collection[str],
+        own_node_id: str,
         own_ray_node_id: str,
     ) -> None:
-        """Take charge of `roster`; `own_ray_node_id` is the head's own machine."""
+        """Take charge of `roster`; the last two are the head's own node, and Ray's id of its machine."""
         self._roster = roster
         self._ledger = ledger
         self._ray = ray
         self._metrics = metrics
         self._msp_ids = msp_ids
-        self._own = own_ray_node_id
+        self._own_node_id = own_node_id
+        self._own_ray_node_id = own_ray_node_id
         self._unknown_since_s: dict[str, float] = {}
         self._at_a_time = asyncio.Semaphore(CONFIRMED_AT_ONCE)
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
-        """Watch while the context is open."""
+    async def at_work(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Watch while the context is open; the task ends where the head's own node may be none any more."""
         task = asyncio.create_task(self._watch(), name="watch")
         try:
-            yield
+            yield task
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, AdmissionRefusedError):
                 await task
 
     async def go_round(self, now_s: float) -> None:
@@ -74,8 +77,11 @@ class Watch:
             now_s: of the clock by which the roster counts.
 
         Raises:
+            AdmissionRefusedError: the head's own node is not active any more.
             RayFailedError: Ray does not say who is there.
         """
+        with contextlib.suppress(LedgerError):
+            await require_active(self._ledger, self._own_node_id)
         for ray_node_id in await asyncio.gather(*map(self._confirm, self._roster.members)):
             if ray_node_id:
                 await asyncio.to_thread(self._ray.strike_off, [ray_node_id])
@@ -86,6 +92,8 @@ class Watch:
         while True:
             try:
                 await self.go_round(time.monotonic())
+            except AdmissionRefusedError:
+                raise
             except RayFailedError as err:
                 _log.warning("%s", err)
             except Exception:  # noqa: BLE001 - a defect in one round must not end the others
@@ -110,7 +118,7 @@ class Watch:
         return ""
 
     async def _strike_strangers_off(self, now_s: float) -> None:
-        known = {each.ray_node_id for each in self._roster.members} | {self._own}
+        known = {each.ray_node_id for each in self._roster.members} | {self._own_ray_node_id}
         unknown = set(await asyncio.to_thread(self._ray.alive)) - known
         self._unknown_since_s = {each: self._unknown_since_s.get(each, now_s) for each in unknown}
         strangers = [

@@ -24,8 +24,7 @@ import grpc.aio
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from veilmesh.v1 import cluster_pb2
 from veilmesh.v1.cluster_pb2_grpc import ClusterStub
-from veilmesh_chaincode.records.refusals import Refusal, RefusalCode
-from veilmesh_chaincode.records.registry import Node, NodeStatus
+from veilmesh_chaincode.records.registry import Node
 from veilmesh_fabric.identity import SigningIdentity
 
 from veilmesh_node.certificates import NodeCertificates
@@ -47,6 +46,7 @@ from veilmesh_node.cluster.ray_process import (
     require_ray,
 )
 from veilmesh_node.cluster.running import Part, Running
+from veilmesh_node.cluster.standing import found, require_active
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.errors import PeerError
 from veilmesh_node.exchange.pinning import fetch_pinned
@@ -100,7 +100,7 @@ async def _until_signal(folder: Path, settings: WorkerSettings, running: Running
     ip = address_of(config.exchange_endpoint, certificates.tls().pair.certificate)
     async with node_ledger(config, certificates) as ledger:
         await _require_worker(ledger, config, certificates)
-        head = await _found(ledger, settings.head_node_id)
+        head = await require_active(ledger, settings.head_node_id)
     async with _joined(settings, head, config, certificates) as admission:
         machine = MachineSettings(ip, admission.ray_address, settings.cpus, None, OBJECT_STORE_BYTES)
         access = RayAccess.of(home, admission.ray_token)
@@ -109,20 +109,11 @@ async def _until_signal(folder: Path, settings: WorkerSettings, running: Running
 
 
 async def _require_worker(ledger: Ledger, config: NodeConfig, certificates: NodeCertificates) -> None:
-    node = await _found(ledger, config.node_id)
+    node = await found(ledger, config.node_id)
     shown = Shown(
         sha256(_public_key(certificates.identity())).hexdigest(), certificates.tls().pair.digest.hex()
     )
     require_worker(node, shown, [config.msp_id])
-
-
-async def _found(ledger: Ledger, node_id: str) -> Node:
-    try:
-        return await ledger.node(node_id)
-    except Refusal as refusal:
-        if refusal.code is not RefusalCode.NOT_FOUND:
-            raise
-        raise AdmissionRefusedError(f"the ledger knows no node {node_id}") from refusal
 
 
 def _public_key(identity: SigningIdentity) -> bytes:
@@ -161,11 +152,9 @@ async def _joined(
     """Be admitted by the head.
 
     Raises:
-        AdmissionRefusedError: it refuses, or the head's node is not active itself.
+        AdmissionRefusedError: it refuses.
         ClusterDownError: nobody, or somebody else, answers there.
     """
-    if head.status is not NodeStatus.ACTIVE:
-        raise AdmissionRefusedError(f"the head's node {head.node_id} is {head.status} on the ledger")
     own, identity = certificates.tls().pair, certificates.identity()
     try:
         pinned = await fetch_pinned(settings.head, head.tls_certificate_sha256, whose=head.node_id, own=own)

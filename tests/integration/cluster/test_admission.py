@@ -17,6 +17,7 @@ from veilmesh_chaincode.records.registry import NodeId
 from veilmesh_network.loopback import free_port
 from veilmesh_node.cluster import head as heads
 from veilmesh_node.cluster.challenge import Statement
+from veilmesh_node.cluster.errors import AdmissionRefusedError
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.membership import Roster
 from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
@@ -110,6 +111,11 @@ def spare(workers: Workers) -> LiveNode:
     return workers.add("org2", name="org2-suspended")
 
 
+@pytest.fixture
+def former(workers: Workers) -> LiveNode:
+    return workers.add("org1", name="org1-former")
+
+
 @asynccontextmanager
 async def head_of(org1: LiveNode) -> AsyncIterator[Head]:
     certificates = certificates_of(org1.home, org1.config)
@@ -119,7 +125,15 @@ async def head_of(org1: LiveNode) -> AsyncIterator[Head]:
     address = f"127.0.0.1:{free_port()}"
     async with node_ledger(org1.config, certificates) as ledger:
         service = ClusterService(facts, roster, ledger, metrics, certificates.tls().pair.digest.hex())
-        watch = Watch(roster, ledger, ray, metrics, msp_ids=msp_ids, own_ray_node_id=OWN_RAY_NODE)
+        watch = Watch(
+            roster,
+            ledger,
+            ray,
+            metrics,
+            msp_ids=msp_ids,
+            own_node_id=org1.name,
+            own_ray_node_id=OWN_RAY_NODE,
+        )
         async with heads._listening(address, certificates.tls(), service):
             yield Head(org1, roster, watch, ray, address, metrics)
 
@@ -241,6 +255,15 @@ async def test_a_stranger_in_ray_is_struck_off(head: Head) -> None:
     assert "cd" * 28 in head.ray.machines  # it may be about to say who it is
     await head.watch.go_round(1000.0 + STRANGER_AFTER_S + 1)
     assert head.ray.machines == {OWN_RAY_NODE}
+
+
+async def test_a_head_whose_own_node_is_suspended_is_none(workers: Workers, former: LiveNode) -> None:
+    async with head_of(former) as head:
+        await head.watch.go_round(time.monotonic())
+        await workers.consortium.submit("org1", "registry:SuspendNode", NodeId(node_id=former.name))
+        async with head.watch.at_work() as watching:
+            with pytest.raises(AdmissionRefusedError, match="is suspended on the ledger"):
+                await watching
 
 
 async def test_who_works_is_for_the_heads_own_node(head: Head, org1: LiveNode, org2: LiveNode) -> None:
