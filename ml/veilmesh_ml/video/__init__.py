@@ -14,6 +14,9 @@
 | `pixels` | between stored samples and RGB; only what changed is written back |
 | `following` | how a face moves from one frame to the next |
 | `cuts` | where a scene ends |
+| `centerface` | the detector, and where its file comes from |
+| `lookout` | what it finds, with dlib's landmarks, or without |
+| `mean_face` | landmarks where nobody could find any |
 | `place` | where a face is in one frame, and how sure that is |
 | `association` | which of the faces found belongs to which track |
 | `steady` | landmarks that do not tremble |
