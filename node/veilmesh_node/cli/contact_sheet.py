@@ -72,7 +72,7 @@ def _video(video: Filmed) -> Iterable[str]:
     if report is None:
         yield f'<p class="bad">not anonymized: {escape(str(video.error))}</p>'
         return
-    yield f"<p>{report.frames} frames, {len(report.tracks)} faces followed; {_digests(report)}</p>"
+    yield f"<p>{report.frames} frames, faces followed: {len(report.tracks)}; {_digests(report)}</p>"
     cut: dict[int, list[Thumbnail]] = {}
     if report.target != PIPE:
         for thumbnail in thumbnails(report.target, report.sightings):
