@@ -198,6 +198,8 @@ class VideoReader:
 
     @cached_property
     def _begins_s(self) -> float:
+        if self.source.kind is Kind.CAMERA and self.first.pts is not None and self.stream.time_base:
+            return float(self.first.pts * self.stream.time_base)  # its clock ran long before
         return (self._container.start_time or 0) / av.time_base
 
     def _shift(self, item: Item) -> None:

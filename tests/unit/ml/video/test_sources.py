@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("av")
 
+import av
+from av.video.frame import VideoFrame
 from PIL import Image
 from veilmesh_ml.errors import (
     DamagedVideoError,
@@ -17,11 +19,14 @@ from veilmesh_ml.errors import (
     UnsupportedVideoError,
     VideoError,
 )
+from veilmesh_ml.video.encoding import Encoding
 from veilmesh_ml.video.inputs import PIPE, plan
-from veilmesh_ml.video.reading import VideoReader
+from veilmesh_ml.video.pixels import in_format
+from veilmesh_ml.video.reading import Span, VideoReader
 from veilmesh_ml.video.sources import Kind, Source, numbered
+from veilmesh_ml.video.writing import VideoWriter
 
-from tests.unit.ml.video.clips import make_clip, noise
+from tests.unit.ml.video.clips import look_at, make_clip, noise
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,25 @@ def test_a_camera_that_is_not_there_is_said_to_be_missing() -> None:
     with pytest.raises(VideoError, match=r"cannot open the camera /dev/video97: No such file") as caught:
         VideoReader(Path("/dev/video97"))
     assert "cameras on this machine" in caught.value.hint
+
+
+def test_a_camera_goes_on_until_somebody_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg's test picture in a camera's place: without end, and with a clock that began long ago."""
+    picture = "testsrc2=size=64x48:rate=25,setpts=PTS+8000/TB"
+    monkeypatch.setattr(Source, "open", lambda _: av.open(picture, format="lavfi"))
+    target = tmp_path / "out.mkv"
+    with VideoReader(Path("/dev/video0")) as reader, VideoWriter(target, reader, Encoding()) as writer:
+        for number, frame in enumerate(reader):
+            assert isinstance(frame, VideoFrame)
+            writer.add(in_format(frame, writer.pixel_format))
+            if number == 9:
+                break
+        writer.finish()
+    assert [float(at) for at in look_at(target).times] == pytest.approx(
+        [n / 25 for n in range(10)], abs=0.001
+    )
+    with VideoReader(Path("/dev/video0"), Span(0.2, 0.4)) as reader:
+        assert len(list(reader)) == 5
 
 
 class Trickle(io.RawIOBase):
