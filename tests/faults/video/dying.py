@@ -42,7 +42,7 @@ def die_at(moment: str) -> None:
 
 
 def main(source: str, target: str, key: str, moment: str = "") -> None:
-    secrets.token_bytes = lambda _=None: bytes.fromhex(key)
+    setattr(secrets, "token_bytes", lambda _: bytes.fromhex(key))  # noqa: B010 - mypy takes no other signature
     if moment:
         die_at(moment)
     engine = load_engine("fast", device="cpu")

@@ -20,16 +20,16 @@ from tests.unit.ml.video.clips import decode, look_at, make_clip
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
 
-FRAMES = 45
+FRAMES = 35
 OURS, OTHERS = "11" * 32, "22" * 32  # keys
 DYING = Path(__file__).with_name("dying.py")
 # where it is killed, and how many segments are finished then
 MOMENTS = [
     ("SegmentWriter.add:7:before", 0),
     ("Unfinished.seal:2:before", 1),  # the second segment is encoded, and not yet counted
-    ("Unfinished.seal:2:after", 3),
-    ("VideoWriter.add_encoded:20:before", 5),  # all is there, and is being put together
-    ("VideoWriter.finish:1:after", 5),  # the output is in its place, and the folder still there
+    ("Unfinished.seal:1:after", 2),
+    ("VideoWriter.add_encoded:20:before", 4),  # all is there, and is being put together
+    ("VideoWriter.finish:1:after", 4),  # the output is in its place, and the folder still there
 ]
 
 
@@ -48,15 +48,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(FRAMES):
         left, top = 110 + round(30 * np.sin(number / 6)), 10 + round(8 * np.sin(number / 4))
         picture = np.ascontiguousarray(portrait[top : top + 220, left : left + 220])
-        if number < 3 or 18 <= number < 23:
+        if number < 3 or 14 <= number < 18:
             picture = (picture // 8 + 100).astype(np.uint8)
-        pictures.append(np.ascontiguousarray(picture[:, ::-1]) if number >= 34 else picture)
+        pictures.append(np.ascontiguousarray(picture[:, ::-1]) if number >= 27 else picture)
     ticks = [24 * number + 7 * (number % 3) for number in range(FRAMES)]  # of no fixed rate
     return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", pictures, ticks=ticks)
 
 
 def run(clip: Path, target: Path, key: str, moment: str = "") -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, DYING, clip, target, key, *([moment] if moment else [])]
+    words: list[str | Path] = [sys.executable, DYING, clip, target, key, *([moment] if moment else [])]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
