@@ -5,17 +5,22 @@ them. It runs as it comes, but for sound, which it drops unless told otherwise.
 """
 
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 OURS: Final = "veilmesh"
 DEFACE: Final = "deface"
+_PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
+_LOOKED_AT_EVERY_S: Final = 0.02
 _TOLD_AT_MOST: Final = 300  # characters
 
 
@@ -68,7 +73,7 @@ def run_tool(tool: Tool, source: Path, target: Path) -> Run:
             [places.get(part, part) for part in tool.command], stdout=said, stderr=subprocess.STDOUT
         )
         try:
-            _, status, used = os.wait4(process.pid, 0)
+            status, used, peak_rss_bytes = _watched(process.pid)
         except BaseException:
             process.kill()
             raise
@@ -76,7 +81,23 @@ def run_tool(tool: Tool, source: Path, target: Path) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
     refusal = "" if process.returncode == 0 and target.exists() else _last_line(said_in) or "no output"
     said_in.unlink()
-    return Run(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, refusal)
+    return Run(wall_s, used.ru_utime + used.ru_stime, peak_rss_bytes, refusal)
+
+
+def _watched(pid: int) -> tuple[int, resource.struct_rusage, int]:
+    """Wait for a process; return its status, what it used, and the most memory that it had at once.
+
+    The kernel's own `ru_maxrss` begins with what the parent had when it started the process.
+    """
+    peak_bytes = 0
+    while True:
+        with suppress(OSError):
+            found = _PEAK.search(Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+            peak_bytes = int(found[1]) * 1024 if found else peak_bytes  # a process that has ended has none
+        ended, status, used = os.wait4(pid, os.WNOHANG)
+        if ended:
+            return status, used, peak_bytes
+        time.sleep(_LOOKED_AT_EVERY_S)
 
 
 def _last_line(path: Path) -> str:

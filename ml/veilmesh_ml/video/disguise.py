@@ -124,13 +124,13 @@ class Disguises:
         scene = _Scene(shots, self._gate)
         for track in scene.tracks:
             if track not in self._people:
-                self._cast(track, [*scene.best(track), *_Scene(later(track), self._gate).best(track)])
+                self._cast(track, [*scene.samples(track), *_Scene(later(track), self._gate).samples(track)])
         outputs = [
             self._change(shot, scene, index, shot.places.keys(), _Output(shot.picture, {}))
             for index, shot in enumerate(shots)
         ]
         closest: dict[_Where, float | None] = {}
-        attacked = {scene.best(track)[0].where for track in scene.tracks}
+        attacked = {scene.best(track)[0] for track in scene.tracks}
         waiting = set(scene.faces)
         while waiting:
             waiting -= {where for where in waiting if self._people[where[1]].masked}
@@ -330,12 +330,15 @@ class _Scene:
             self._samples[where] = _Sample(where, picture, face, original)
         return self._samples[where]
 
-    def best(self, track: int) -> list[_Sample]:
+    def best(self, track: int) -> list[_Where]:
         """Return half of `CAST_ON` of a track's faces: found by the detector, and large."""
         own = [where for where in self.faces if where[1] == track]
         places = {where: self._shots[where[0]].places[track] for where in own}
         own.sort(key=lambda where: (not places[where].seen, -places[where].width_px))
-        return [self.sample(where) for where in own[: CAST_ON // 2]]
+        return own[: CAST_ON // 2]
+
+    def samples(self, track: int) -> list[_Sample]:
+        return [self.sample(where) for where in self.best(track)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -153,7 +153,7 @@ def test_a_tool_is_run_and_measured(tmp_path: Path) -> None:
     assert run.refusal == ""
     assert run.wall_s > 0
     assert run.cpu_s > 0
-    assert run.peak_rss_bytes > 2**20
+    assert 2**20 < run.peak_rss_bytes < 2**26  # its own, not this process's
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
 
 
