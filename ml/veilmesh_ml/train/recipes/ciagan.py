@@ -11,7 +11,7 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 | loss | on | weight in the config |
 |---|---|---|
 | critic, least squares (LSGAN), where the mask is | all | `critic` |
-| pixels, L1, inside the mask and (a tenth) outside | own code | `pixels` |
+| pixels, L1, inside the mask and (a tenth) outside | all; code of nobody: but for the features | `pixels` |
 | maps of the siamese network | own code | `maps` |
 | identity: squared distance of embeddings, nothing below `near` | all | `identity` |
 | colours at 1/16 of the resolution | code of nobody | `colours` |
@@ -28,7 +28,9 @@ everything after 500 steps, and faces stayed blurred; recoloured at random as we
 2020), it told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the
 photo itself, which tells a critic nothing; it is asked inside the mask alone. Below `near` identity costs
 nothing: unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made
-crooked within 5,000 steps: from brows to chin what is painted is held to it.
+crooked within 5,000 steps: from brows to chin what is painted is held to it. The critic does not see these
+features, neither a donor's nor, as often, a photo's: donors are means and smoother than photos, so that it
+knew them at once, and to fool it the rim was painted in glaring strokes.
 """
 
 from collections.abc import Mapping
@@ -55,7 +57,8 @@ from veilmesh_ml.train.recipes.faces_only import face_masks, rows_sheet, shares
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
-_INNER: Final = 0.85  # of the outline of a face's features
+# Of the outline of a face's features: what is held to a donor, what the critic does not see.
+_INNER, _HIDDEN = 0.85, 0.7
 _SHOWN: Final = 12  # faces in a grid
 _EMBEDDED_AT_ONCE: Final = 64
 
@@ -145,17 +148,19 @@ class CiaganTraining:
         with self._compute.autocast():
             painted = self._generator(seen, batch["code"]).float()
             pasted = photo * (1 - mask) + painted * mask
-            shown = torch.cat([pasted, seen[:, 3:5]], 1)
+            own = len(photo) // 2
+            shown = scene.as_judged(pasted, own)
             fooled = self._missed(_shifted(shown), 1.0)
             embedded, maps = self._siamese(pasted * scene.face)
             with torch.no_grad():
-                own = len(photo) // 2
                 _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
         off, off_prior = (painted - photo).abs(), (painted - seen[:, 5:]).abs()
+        told = mask + 0.1 * (1 - mask)
+        told[own:] *= 1 - scene.inner[own:]
         apart = (embedded.float() - batch["embedding"]).square().sum(1)
         losses = {
             "fooled": fooled,
-            "pixels": (off * (mask + 0.1 * (1 - mask)))[:own].sum() / mask[:own].sum() / 3,
+            "pixels": (off * told).sum() / told.sum() / 3,
             "maps": sum(
                 functional.l1_loss(map_[:own].float(), wanted.float())
                 for map_, wanted in zip(maps, wanted_maps, strict=True)
@@ -169,7 +174,7 @@ class CiaganTraining:
         self._to_paint.zero_grad(set_to_none=True)
         together.backward()
         self._to_paint.step()
-        losses |= self._judge(torch.cat([photo, seen[:, 3:5]], 1), shown.detach(), done)
+        losses |= self._judge(scene.as_judged(photo, own), shown.detach(), done)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judge(self, real: Any, painted: Any, done: int) -> dict[str, Any]:
@@ -235,7 +240,7 @@ class CiaganTraining:
             ),
             strict=True,
         )
-        names = ("photo", "mask", "lines", "prior", "face", "inner")
+        names = ("photo", "mask", "lines", "prior", "face", "inner", "hidden")
         pictures = {name: np.stack(part) for name, part in zip(names, zip(*drawn, strict=True), strict=True)}
         return {
             **pictures,
@@ -261,7 +266,8 @@ class CiaganTraining:
         share = given.mask[..., np.newaxis] / np.float32(255)
         moved = np.rint(photo + (warped - photo.astype(np.float32)) * share).astype(np.uint8)
         face = face_masks(new[np.newaxis, :68])[0]
-        return moved, given.mask, given.lines, given.prior, face, filled(_features_outline(new))
+        inner, hidden = (filled(_features_outline(new, share)) for share in (_INNER, _HIDDEN))
+        return moved, given.mask, given.lines, given.prior, face, inner, hidden
 
     def _identity(
         self, index: int, random: np.random.Generator, *, own: bool
@@ -293,6 +299,7 @@ class _Scene:
         seen: what the generator is given.
         face: where the face is, 0 to 1.
         inner: where its features are, 0 to 1.
+        hidden: where the critic may not see them, 0 to 1.
     """
 
     photo: Any
@@ -300,30 +307,36 @@ class _Scene:
     seen: Any
     face: Any
     inner: Any
+    hidden: Any
+
+    def as_judged(self, pictures: Any, own: int) -> Any:
+        """What the critic is shown of pictures: from the own-th on not the features."""
+        visible = 1 - self.hidden
+        visible[:own] = 1
+        return torch.cat([pictures * visible, self.seen[:, 3:5]], 1)
 
     @classmethod
     def of(cls, batch: Batch, compute: Compute) -> "_Scene":
         """Of uint8 pictures on the device."""
         turned = batch["mirrored"][:, None, None, None]
         photo, prior = (batch[name].permute(0, 3, 1, 2).float() / 127.5 - 1 for name in ("photo", "prior"))
-        mask, lines, face, inner = (
-            batch[name][:, None].float() / 255 for name in ("mask", "lines", "face", "inner")
-        )
+        names = ("mask", "lines", "face", "inner", "hidden")
+        mask, lines, face, inner, hidden = (batch[name][:, None].float() / 255 for name in names)
         # What lies beneath the mask's soft edge is not seen either.
         seen = torch.cat([photo * (mask == 0), mask, lines * 2 - 1, prior], 1)
         return cls(
             *(
                 compute.place(torch.where(turned, part.flip(3), part))
-                for part in (photo, mask, seen, face, inner)
+                for part in (photo, mask, seen, face, inner, hidden)
             )
         )
 
 
-def _features_outline(points: Points) -> Points:
+def _features_outline(points: Points, share: float) -> Points:
     """From brows to chin, less a rim: there is neither hair nor background."""
     outline = np.concatenate([points[:17], points[26:16:-1]])
     middle = outline.mean(axis=0)
-    return np.asarray(middle + (outline - middle) * _INNER)
+    return np.asarray(middle + (outline - middle) * share)
 
 
 def _linear(features: NDArray[np.float64], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
