@@ -100,7 +100,7 @@ async def _serving(
     tls = certificates.tls()
     access = RayAccess.of(home, secrets.token_hex(TOKEN_BYTES))
     ip = address_of(config.exchange_endpoint, tls.pair.certificate)
-    machine = MachineSettings(ip, "", 0, 0, OBJECT_STORE_BYTES, settings.dashboard)
+    machine = MachineSettings(ip, "", 0, 0, OBJECT_STORE_BYTES, dashboard=settings.dashboard)
     async with node_ledger(config, certificates) as ledger:
         await require_active(ledger, config.node_id)
         async with ray_running(machine, access, running.ray_log) as ray:

@@ -11,14 +11,9 @@ what it calls is called here. That is private to Ray, which is why `pyproject.to
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-SHORT = "/tmp"  # noqa: S108 - Ray's sockets have long names, and a socket's path no more than 107 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +26,8 @@ class MachineSettings:
         cpus: what may be used; the head's machine lends none, unless a worker runs there, too.
         gpus: the same; None: what there are.
         object_store_bytes: shared memory for pictures on their way.
+        folder: for Ray's sockets, logs and objects that do not fit into memory. Its name has to be short: a
+            socket's path is no longer than 107 characters, and Ray adds some 80.
         dashboard: whether to serve Ray's, on the head.
     """
 
@@ -39,6 +36,7 @@ class MachineSettings:
     cpus: int
     gpus: int | None
     object_store_bytes: int
+    folder: str = ""
     dashboard: bool = False
 
 
@@ -56,19 +54,15 @@ def main() -> None:
     # Ray writes into the standard output; the one who started this process reads there.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    folder = Path(tempfile.mkdtemp(prefix="veilmesh-ray-", dir=SHORT))
-    try:
-        node = _start(settings, folder)
-        machine = Machine(node.gcs_address, node.node_id, _url(node) if settings.dashboard else "")
-        answer.write(json.dumps(asdict(machine)) + "\n")
-        answer.close()
-        sys.stdin.read()
-        node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    node = _start(settings)
+    machine = Machine(node.gcs_address, node.node_id, _url(node) if settings.dashboard else "")
+    answer.write(json.dumps(asdict(machine)) + "\n")
+    answer.close()
+    sys.stdin.read()
+    node.kill_all_processes(check_alive=False, allow_graceful=True, wait=True)
 
 
-def _start(settings: MachineSettings, folder: Path) -> Any:
+def _start(settings: MachineSettings) -> Any:
     from ray._private.node import Node  # noqa: PLC0415 - a process of its own
     from ray._private.parameter import RayParams  # noqa: PLC0415
 
@@ -82,7 +76,7 @@ def _start(settings: MachineSettings, folder: Path) -> Any:
         include_dashboard=settings.dashboard,
         include_log_monitor=False,
         no_monitor=True,
-        temp_dir=str(folder),
+        temp_dir=settings.folder,
     )
     return Node(parameters, head=head, shutdown_at_exit=True, spawn_reaper=True)
 

@@ -7,9 +7,10 @@ one machine, and an item to one actor. What is on the roster no more is ended, a
 import ipaddress
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,14 +41,15 @@ def ray_session(address: str, access: RayAccess) -> Iterator[None]:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray  # noqa: PLC0415 - reads the environment as it is imported
 
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as err:
-        raise RayFailedError(f"Ray cannot be reached at {address}: {err}") from err
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # Ray tells of machines that died on the standard output
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as err:
+            raise RayFailedError(f"Ray cannot be reached at {address}: {err}") from err
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 @dataclass(slots=True, eq=False)

@@ -14,9 +14,10 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -31,6 +32,7 @@ START_WITHIN_S = 180.0
 ATTEMPTS = 3  # Ray gives its own processes 30 s to start, which a busy machine needs
 END_WITHIN_S = 20.0
 TOKEN_BYTES = 32
+SHORT = "/tmp"  # noqa: S108 - see MachineSettings.folder
 
 _log = logging.getLogger(__name__)
 
@@ -121,19 +123,22 @@ async def ray_running(settings: MachineSettings, access: RayAccess, log: Path) -
         RayFailedError: it does not start; the log says why.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        process = await _spawned(access, log)
-        try:
+        with tempfile.TemporaryDirectory(
+            prefix="veilmesh-ray-", dir=SHORT, ignore_cleanup_errors=True
+        ) as folder:
+            process = await _spawned(access, log)
             try:
-                machine = await _started(process, settings, log)
-            except RayFailedError as err:
-                if attempt == ATTEMPTS:
-                    raise
-                _log.warning("%s; trying again", err)
-                continue
-            yield RayProcess(machine, process)
-            return
-        finally:
-            await _end(process)
+                try:
+                    machine = await _started(process, replace(settings, folder=folder), log)
+                except RayFailedError as err:
+                    if attempt == ATTEMPTS:
+                        raise
+                    _log.warning("%s; trying again", err)
+                    continue
+                yield RayProcess(machine, process)
+                return
+            finally:
+                await _end(process)
 
 
 async def _spawned(access: RayAccess, log: Path) -> asyncio.subprocess.Process:
