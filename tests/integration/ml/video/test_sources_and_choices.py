@@ -1,4 +1,4 @@
-"""`veilmesh anonymize` on videos: pipes, numbered pictures, spans, who is left, previews, pages, bad files."""
+"""`veilmesh anonymize` on videos: pipes, numbered pictures, spans, who is left, previews, bad files."""
 
 import json
 import subprocess
