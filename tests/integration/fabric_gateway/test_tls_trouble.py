@@ -83,6 +83,7 @@ def stranger() -> CertificateAuthority:
         (-2, -1, f"expired on {NOW - timedelta(days=1):%Y-%m-%d %H:%M} UTC: have it renewed"),
         (1, 2, "check this machine's clock"),
     ],
+    ids=["expired", "not yet"],
 )
 async def test_a_server_certificate_out_of_its_time(
     tls_authority: CertificateAuthority, asker: Asker, begins: int, ends: int, said: str

@@ -42,7 +42,7 @@ def test_another_key() -> None:
         verify_statement(STATEMENT, public(other), signature(STATEMENT))
 
 
-@pytest.mark.parametrize("der", [b"", b"no key", public(KEY)[:-3]])
+@pytest.mark.parametrize("der", [b"", b"no key", public(KEY)[:-3]], ids=["empty", "text", "cut short"])
 def test_no_key_at_all(der: bytes) -> None:
     with pytest.raises(AdmissionRefusedError, match="not signed"):
         verify_statement(STATEMENT, der, signature(STATEMENT))
