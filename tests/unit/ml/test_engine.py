@@ -150,7 +150,7 @@ def test_digests_are_those_of_the_files(engine: Engine) -> None:
 
 def test_another_model_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / model_files.ENCODER.name).write_bytes(b"not this one")
-    monkeypatch.setattr(model_files, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(model_files, "_folder", lambda _package: tmp_path)
     with pytest.raises(ModelError, match="expected 55533b28a958…"):
         model_files.locate(model_files.ENCODER)
     with pytest.raises(ModelError, match="cannot read model"):
