@@ -236,7 +236,7 @@ class TestCache:
         altered = bytearray(model_files.locate(model_files.ENCODER).read_bytes())
         altered[1_000_000] ^= 1
         (tmp_path / model_files.ENCODER.name).write_bytes(altered)
-        monkeypatch.setattr(model_files, "_folder", lambda: tmp_path)
+        monkeypatch.setattr(model_files, "_folder", lambda _package: tmp_path)
         with pytest.raises(ModelError, match="expected 55533b28a958…") as caught:
             OnnxNetworks(1)
         assert "install" in caught.value.hint
