@@ -16,7 +16,7 @@ from tests.unit.ml.video.clips import make_clip
 
 pytestmark = [pytest.mark.faces, pytest.mark.slow]
 
-RATE = 5  # frames a second: what is held is counted in frames
+RATE = 2  # frames a second: what is held is counted in frames
 TICKS = 600 // RATE  # of `make_clip`
 SECONDS = {"short": 10, "long": 600}
 
