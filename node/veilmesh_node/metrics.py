@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from veilmesh_fabric.failover import Gateways
 
 from veilmesh_node.certificates import NodeCertificates
+from veilmesh_node.errors import HomeError
 
 
 class Metrics:
@@ -66,3 +67,26 @@ class Metrics:
 
 def _unix_s(moment: datetime) -> float:
     return moment.timestamp()
+
+
+@contextmanager
+def metrics_served(address: str | None, registry: CollectorRegistry) -> Iterator[None]:
+    """Serve counters for Prometheus at host:port while the context is open, where an address is set.
+
+    Raises:
+        HomeError: nothing can listen there.
+    """
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), registry)
+    except OSError as err:
+        raise HomeError(f"cannot listen on {address}: {err.strerror}") from err
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

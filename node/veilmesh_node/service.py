@@ -12,13 +12,11 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from prometheus_client import start_http_server
 from veilmesh_chaincode.records.registry import RegisterNode
 from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.failover import Gateways
@@ -44,12 +42,13 @@ from veilmesh_node.journal import Journal, OnStep, pass_by
 from veilmesh_node.keeper import Keeper
 from veilmesh_node.ledger import GatewayLedger
 from veilmesh_node.listeners import api_listening, exchange_listening
-from veilmesh_node.metrics import Metrics
+from veilmesh_node.metrics import Metrics, metrics_served
 from veilmesh_node.node import Node
 from veilmesh_node.operations import Operations
 from veilmesh_node.ports import ContentStore
 from veilmesh_node.rpc.revocation_lists import RevocationLists
 from veilmesh_node.sealing import SUITE, SealingKey
+from veilmesh_node.stopping import stop_signal
 from veilmesh_node.vault import Database, TemplateVault, open_key_file
 from veilmesh_node.vault.secret_store import SecretStore
 
@@ -75,9 +74,7 @@ def run(folder: Path, passphrase: Secret, *, on_step: OnStep = pass_by) -> None:
 
 
 async def _run_until_signal(folder: Path, passphrase: Secret, on_step: OnStep) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_signal()
     async with serving(Home(folder), NodeConfig.load(folder), passphrase, on_step=on_step):
         await stop.wait()
         _log.info("stopping")
@@ -130,7 +127,7 @@ async def serving(
         metrics.watch(certificates, gateways)
         health = Health()
         await health.say(serving=True)
-        stack.enter_context(_metrics_served(config, metrics))
+        stack.enter_context(metrics_served(config.metrics_listen, metrics.registry))
         await stack.enter_async_context(
             _listening(node, home, config, certificates, metrics=metrics, health=health)
         )
@@ -221,22 +218,3 @@ def _publication(config: NodeConfig, tls: TlsPair, sealing_key: SealingKey) -> R
         sealing_public_key=sealing_key.public_hex(),
         roles=config.roles,
     )
-
-
-@contextmanager
-def _metrics_served(config: NodeConfig, metrics: Metrics) -> Iterator[None]:
-    """Serve the counters for Prometheus, where an address is set."""
-    if config.metrics_listen is None:
-        yield
-        return
-    host, _, port = config.metrics_listen.rpartition(":")
-    try:
-        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
-    except OSError as err:
-        raise HomeError(f"cannot listen on {config.metrics_listen}: {err.strerror}") from err
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

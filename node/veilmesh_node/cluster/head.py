@@ -7,15 +7,13 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import grpc.aio
-from prometheus_client import start_http_server
 from veilmesh.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
 
 from veilmesh_node.certificates import NodeTls
@@ -40,6 +38,8 @@ from veilmesh_node.cluster.watch import Watch
 from veilmesh_node.config import NodeConfig
 from veilmesh_node.errors import HomeError
 from veilmesh_node.home import Home
+from veilmesh_node.metrics import metrics_served
+from veilmesh_node.stopping import stop_signal
 
 GRACE_S = 2.0  # for calls at work when the head ends
 
@@ -79,9 +79,7 @@ def run(folder: Path, settings: HeadSettings) -> None:
 
 
 async def _until_signal(folder: Path, settings: HeadSettings, running: Running) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_signal()
     async with _serving(Home(folder), NodeConfig.load(folder), settings, running) as (ray, watch):
         ended, stopped = asyncio.create_task(ray.ended()), asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({ended, stopped, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -123,7 +121,7 @@ async def _serving(
                 own_node_id=config.node_id,
                 own_ray_node_id=facts.ray_node_id,
             )
-            with _metrics_served(settings.metrics_listen, metrics):
+            with metrics_served(settings.metrics_listen, metrics.registry):
                 async with _listening(settings.listen, tls, service), watch.at_work() as watching:
                     running.tell(
                         {
@@ -169,22 +167,3 @@ def _ray_nodes(access: RayAccess, ray_address: str) -> RayNodes:
     """Return Ray's list, after telling this process what opens it."""
     os.environ.update(access.environment())
     return RayNodes(ray_address)
-
-
-@contextmanager
-def _metrics_served(address: str | None, metrics: HeadMetrics) -> Iterator[None]:
-    """Serve the counters for Prometheus, where an address is set."""
-    if address is None:
-        yield
-        return
-    host, _, port = address.rpartition(":")
-    try:
-        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
-    except OSError as err:
-        raise HomeError(f"cannot listen on {address}: {err.strerror}") from err
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

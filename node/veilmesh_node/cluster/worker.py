@@ -11,7 +11,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -53,6 +52,7 @@ from veilmesh_node.exchange.pinning import fetch_pinned
 from veilmesh_node.home import Home
 from veilmesh_node.ports import Ledger
 from veilmesh_node.rpc.failures import detail_of
+from veilmesh_node.stopping import stop_signal
 
 CALL_WITHIN_S = 10.0
 HEAD_AWAY_S = 20.0  # without an answer from the head; its jobs are over by then
@@ -92,9 +92,7 @@ def run(folder: Path, settings: WorkerSettings) -> None:
 
 
 async def _until_signal(folder: Path, settings: WorkerSettings, running: Running) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_signal()
     home, config = Home(folder), NodeConfig.load(folder)
     certificates = certificates_of(home, config)
     ip = address_of(config.exchange_endpoint, certificates.tls().pair.certificate)
