@@ -7,11 +7,13 @@ the consortium, too: the keeper registers the node anew, and other nodes take it
 
 from dataclasses import dataclass
 
+from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.identity import SigningIdentity
 from veilmesh_fabric.renewal import Renewed
 from veilmesh_fabric.tls import TlsClient, TlsPair, read_roots
 
 from veilmesh_node.config import NodeConfig
+from veilmesh_node.errors import HomeError
 from veilmesh_node.home import Home
 
 
@@ -60,16 +62,19 @@ class NodeCertificates:
         """Read them for the first time.
 
         Raises:
-            IdentityError: as `NodeTls.read` and `SigningIdentity.from_msp_folder`.
+            HomeError: one cannot be used.
         """
-        return cls(
-            SigningIdentity.in_msp_folder(home.msp, config.msp_id),
-            Renewed(
-                lambda: NodeTls.read(home),
-                home.tls_certificate,
-                home.tls_key,
-                home.exchange_roots,
-                home.client_roots,
-                home.gateway_roots,
-            ),
-        )
+        try:
+            return cls(
+                SigningIdentity.in_msp_folder(home.msp, config.msp_id),
+                Renewed(
+                    lambda: NodeTls.read(home),
+                    home.tls_certificate,
+                    home.tls_key,
+                    home.exchange_roots,
+                    home.client_roots,
+                    home.gateway_roots,
+                ),
+            )
+        except IdentityError as err:
+            raise HomeError(str(err)) from err

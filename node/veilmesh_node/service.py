@@ -18,7 +18,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from veilmesh_chaincode.records.registry import RegisterNode
-from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.failover import Gateways
 from veilmesh_fabric.gateway import Gateway
 from veilmesh_fabric.tls import TlsPair
@@ -99,7 +98,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(home.vault))
         sealing_key = SealingKey(SecretStore(database, key).get(SEALING_SECRET))
-        certificates = _certificates(home, config)
+        certificates = NodeCertificates.of(home, config)
         client = ExchangeClient(lambda: certificates.tls().pair)
         stack.push_async_callback(client.close)
         gateways = await stack.enter_async_context(
@@ -199,13 +198,6 @@ def _content(home: Home, config: NodeConfig) -> Iterator[ContentStore]:
         yield IpfsContentStore(daemon)
     finally:
         daemon.close()
-
-
-def _certificates(home: Home, config: NodeConfig) -> NodeCertificates:
-    try:
-        return NodeCertificates.of(home, config)
-    except IdentityError as err:
-        raise HomeError(str(err)) from err
 
 
 def _publication(config: NodeConfig, tls: TlsPair, sealing_key: SealingKey) -> RegisterNode:

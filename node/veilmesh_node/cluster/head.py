@@ -16,11 +16,11 @@ import grpc
 import grpc.aio
 from veilmesh.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
 
-from veilmesh_node.certificates import NodeTls
+from veilmesh_node.certificates import NodeCertificates, NodeTls
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.machine import MachineSettings
 from veilmesh_node.cluster.membership import Roster
-from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.node_ledger import node_ledger
 from veilmesh_node.cluster.ray_nodes import RayNodes
 from veilmesh_node.cluster.ray_process import (
     OBJECT_STORE_BYTES,
@@ -94,7 +94,7 @@ async def _until_signal(folder: Path, settings: HeadSettings, running: Running) 
 async def _serving(
     home: Home, config: NodeConfig, settings: HeadSettings, running: Running
 ) -> AsyncIterator[tuple[RayProcess, asyncio.Task[None]]]:
-    certificates = certificates_of(home, config)
+    certificates = NodeCertificates.of(home, config)
     tls = certificates.tls()
     access = RayAccess.of(home, secrets.token_hex(TOKEN_BYTES))
     ip = address_of(config.exchange_endpoint, tls.pair.certificate)

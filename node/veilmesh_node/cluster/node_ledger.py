@@ -3,28 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from veilmesh_fabric.errors import IdentityError
 from veilmesh_fabric.failover import Gateways
 from veilmesh_fabric.gateway import Gateway
 
 from veilmesh_node.certificates import NodeCertificates
 from veilmesh_node.config import NodeConfig
-from veilmesh_node.errors import HomeError
 from veilmesh_node.gateways import parsed
-from veilmesh_node.home import Home
 from veilmesh_node.ledger import GatewayLedger
-
-
-def certificates_of(home: Home, config: NodeConfig) -> NodeCertificates:
-    """Read the node's certificates.
-
-    Raises:
-        HomeError: one cannot be used.
-    """
-    try:
-        return NodeCertificates.of(home, config)
-    except IdentityError as err:
-        raise HomeError(str(err)) from err
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from veilmesh_node.cluster.errors import (
 )
 from veilmesh_node.cluster.machine import MachineSettings
 from veilmesh_node.cluster.membership import ATTEND_EVERY_S, Shown, require_worker
-from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.node_ledger import node_ledger
 from veilmesh_node.cluster.ray_process import (
     OBJECT_STORE_BYTES,
     RayAccess,
@@ -94,7 +94,7 @@ def run(folder: Path, settings: WorkerSettings) -> None:
 async def _until_signal(folder: Path, settings: WorkerSettings, running: Running) -> None:
     stop = stop_signal()
     home, config = Home(folder), NodeConfig.load(folder)
-    certificates = certificates_of(home, config)
+    certificates = NodeCertificates.of(home, config)
     ip = address_of(config.exchange_endpoint, certificates.tls().pair.certificate)
     async with node_ledger(config, certificates) as ledger:
         await _require_worker(ledger, config, certificates)

@@ -16,10 +16,11 @@ from pathlib import Path
 from veilmesh_chaincode.records.registry import NodeRole, RegisterNode
 from veilmesh_network.loopback import HOST, free_port
 
+from veilmesh_node.certificates import NodeCertificates
 from veilmesh_node.cluster.errors import ClusterDownError, RayFailedError
 from veilmesh_node.cluster.head_line import head_line
 from veilmesh_node.cluster.membership import State
-from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.node_ledger import node_ledger
 from veilmesh_node.cluster.running import Part, Running
 from veilmesh_node.config import FILE_NAME, NodeConfig
 from veilmesh_node.demo.consortium import ORGANISATIONS, Consortium, msp_id, node_id
@@ -133,7 +134,7 @@ async def register_as_worker(folder: Path) -> None:
 async def register(folder: Path) -> None:
     """Register the node whose home is `folder`, with a sealing key that nobody will use."""
     home, config = Home(folder), NodeConfig.load(folder)
-    certificates = certificates_of(home, config)
+    certificates = NodeCertificates.of(home, config)
     async with node_ledger(config, certificates) as ledger:
         await ensure_registered(
             ledger,

@@ -15,12 +15,13 @@ from veilmesh.v1 import cluster_pb2
 from veilmesh.v1.cluster_pb2_grpc import ClusterStub
 from veilmesh_chaincode.records.registry import NodeId
 from veilmesh_network.loopback import free_port
+from veilmesh_node.certificates import NodeCertificates
 from veilmesh_node.cluster import head as heads
 from veilmesh_node.cluster.challenge import Statement
 from veilmesh_node.cluster.errors import AdmissionRefusedError
 from veilmesh_node.cluster.head_metrics import HeadMetrics
 from veilmesh_node.cluster.membership import Roster
-from veilmesh_node.cluster.node_ledger import certificates_of, node_ledger
+from veilmesh_node.cluster.node_ledger import node_ledger
 from veilmesh_node.cluster.service import ClusterFacts, ClusterService
 from veilmesh_node.cluster.watch import STRANGER_AFTER_S, Watch
 from veilmesh_node.rpc.failures import detail_of
@@ -57,11 +58,11 @@ class Head:
 
     @property
     def certificate_sha256(self) -> str:
-        return str(certificates_of(self.node.home, self.node.config).tls().pair.digest.hex())
+        return str(NodeCertificates.of(self.node.home, self.node.config).tls().pair.digest.hex())
 
     @asynccontextmanager
     async def called_by(self, node: LiveNode) -> AsyncIterator[ClusterStub]:
-        pair = certificates_of(node.home, node.config).tls().pair
+        pair = NodeCertificates.of(node.home, node.config).tls().pair
         roots = (self.node.organisation.dir / "tlsca" / "cert.pem").read_bytes()
         credentials = grpc.ssl_channel_credentials(roots, pair.key_pem, pair.certificate_pem)
         async with grpc.aio.secure_channel(self.address, credentials) as channel:
@@ -70,7 +71,7 @@ class Head:
     async def answer(self, stub: ClusterStub, node: LiveNode, **changes: Any) -> cluster_pb2.JoinRequest:
         """Ask for a challenge, and return the right answer; `changes` are made to what is signed."""
         challenge = await stub.Challenge(cluster_pb2.ChallengeRequest(node_id=node.name))
-        certificates = certificates_of(node.home, node.config)
+        certificates = NodeCertificates.of(node.home, node.config)
         identity = certificates.identity()
         fields = {
             "cluster_id": challenge.cluster_id,
@@ -118,7 +119,7 @@ def former(workers: Workers) -> LiveNode:
 
 @asynccontextmanager
 async def head_of(org1: LiveNode) -> AsyncIterator[Head]:
-    certificates = certificates_of(org1.home, org1.config)
+    certificates = NodeCertificates.of(org1.home, org1.config)
     msp_ids = ("Org1MSP", "Org2MSP")
     facts = ClusterFacts(CLUSTER_ID, "127.0.0.1:1", "the token", OWN_RAY_NODE, "", msp_ids)
     roster, metrics, ray = Roster(), HeadMetrics(), RayList()
@@ -186,14 +187,14 @@ async def test_the_key_is_the_ledgers(head: Head, org1: LiveNode, org2: LiveNode
     """Org1's key signs that it is org2's node, over org2's connection."""
     async with head.called_by(org2) as stub:
         answer = await head.answer(stub, org2)
-        identity = certificates_of(org1.home, org1.config).identity()
+        identity = NodeCertificates.of(org1.home, org1.config).identity()
         statement = Statement(
             CLUSTER_ID,
             answer.nonce,
             int(time.time()),
             org2.name,
             head.certificate_sha256,
-            certificates_of(org2.home, org2.config).tls().pair.digest.hex(),
+            NodeCertificates.of(org2.home, org2.config).tls().pair.digest.hex(),
         )
         answer.public_key = identity.certificate.public_key.public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
