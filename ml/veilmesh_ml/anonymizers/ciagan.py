@@ -26,7 +26,7 @@ from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.canvas import CANVAS_PX
 from veilmesh_ml.inpainting.codes import CODE, CodeTable, decode_codes
 from veilmesh_ml.inpainting.conditions import SEEN
-from veilmesh_ml.inpainting.order import Order, order, own_outline, read_tone
+from veilmesh_ml.inpainting.order import Order, order, own_outline, place
 from veilmesh_ml.inpainting.seam import lay_in
 from veilmesh_ml.keystream import derive, key_or_fresh, words
 from veilmesh_ml.surrogate.bank import Bank
@@ -117,14 +117,9 @@ class Ciagan(Cast[int]):
                 suiting = partial(choose, self._bank, reading, tried.setting.suitable, key, tried.draw)
                 chosen = self._casting.choose(attempt, suiting)
                 covered = _without(part, others, self._bank)
-                asked = order(
-                    covered,
-                    landmarks,
-                    self._bank.donor(chosen),
-                    self._bank,
-                    tried.setting.caution,
-                    tone=read_tone(covered, landmarks, self._bank.frame.mean_shape),
-                )
+                placed = place(covered, landmarks, self._bank.frame.mean_shape)
+                donor = self._bank.donor(chosen)
+                asked = order(placed, donor, self._bank, tried.setting.caution, tone=placed.tone())
             except (cv2.error, np.linalg.LinAlgError, ValueError):
                 continue  # fails closed: the caller masks the face
             orders[number] = asked, self._code(chosen, key, tried.draw)

@@ -42,8 +42,31 @@ class Order:
     seen: NDArray[np.float32] = field(repr=False)
 
 
-def read_tone(window: RgbImage, landmarks: Points, mean_shape: Points) -> Tone:
-    """Return the tone of a face: all that an order is told of its colours.
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """A face on the canvas, before anything is hidden of it.
+
+    Attributes:
+        onto: from the photo to the canvas.
+        points: the landmarks on the canvas, (68, 2).
+        canvas: uint8 (128, 128, 3).
+    """
+
+    onto: Similarity
+    points: Points = field(repr=False)
+    canvas: NDArray[np.uint8] = field(repr=False)
+
+    def tone(self) -> Tone:
+        """Return the face's tone: all that an order is told of its colours.
+
+        Raises:
+            ValueError: the face's landmarks are too odd.
+        """
+        return face_tone(self.canvas, with_forehead(self.points))
+
+
+def place(window: RgbImage, landmarks: Points, mean_shape: Points) -> Placed:
+    """Return a face as it stands on the canvas.
 
     Args:
         window: the face and about a width of it around, uint8 (height, width, 3).
@@ -54,42 +77,34 @@ def read_tone(window: RgbImage, landmarks: Points, mean_shape: Points) -> Tone:
         ValueError: the face's landmarks are too odd.
     """
     onto = onto_canvas(landmarks, mean_shape)
-    return face_tone(cut_out(window, onto), with_forehead(onto.apply(landmarks)))
+    return Placed(onto, onto.apply(landmarks), cut_out(window, onto))
 
 
-def order(
-    window: RgbImage,
-    landmarks: Points,
-    donor: Donor,
-    bank: Bank,
-    caution: float,
-    *,
-    tone: Tone,
-) -> Order:
+def order(placed: Placed, donor: Donor, bank: Bank, caution: float, *, tone: Tone) -> Order:
     """Return what is to be painted.
 
     Args:
-        window: the face and about a width of it around, uint8 (height, width, 3).
-        landmarks: in the window, (68, 2).
+        placed: the face.
         donor: lends the prior and the shape.
         bank: of the donor.
         caution: of the shape filter.
-        tone: see `read_tone`.
+        tone: see `Placed.tone`.
 
     Raises:
         ValueError: the face reaches beyond the canvas: its landmarks are too odd.
     """
-    onto = onto_canvas(landmarks, bank.frame.mean_shape)
-    upright = onto.apply(landmarks)
-    placed = deidentified(upright, donor.shape, bank.shape_model, caution, _JAW)
-    canvas = cut_out(window, onto)
     given = conditions(
-        canvas, with_forehead(upright), placed, donor.texture, bank.frame.mean_shape, tone=tone
+        placed.canvas,
+        with_forehead(placed.points),
+        deidentified(placed.points, donor.shape, bank.shape_model, caution, _JAW),
+        donor.texture,
+        bank.frame.mean_shape,
+        tone=tone,
     )
     rim = np.concatenate([given.mask[[0, -1]].ravel(), given.mask[:, [0, -1]].ravel()])
     if rim.any():
         raise ValueError("the face reaches beyond the canvas")
-    return Order(onto, given.surrounding, given.mask, network_input(given))
+    return Order(placed.onto, given.surrounding, given.mask, network_input(given))
 
 
 def own_outline(landmarks: Points, mean_shape: Points) -> Points:

@@ -29,7 +29,7 @@ from veilmesh_ml.face import Box
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape
 from veilmesh_ml.inpainting.codes import CODE, CODE_LENGTH, CodeTable, decode_codes, encode_codes
 from veilmesh_ml.inpainting.conditions import SEEN
-from veilmesh_ml.inpainting.order import Order, order
+from veilmesh_ml.inpainting.order import Order, order, place
 from veilmesh_ml.inpainting.seam import lay_in
 from veilmesh_ml.surrogate.choice import DRAWN_FROM
 from veilmesh_ml.surrogate.points import OUTLINE, with_forehead
@@ -105,6 +105,13 @@ class Witness:
         return np.asarray(seen[:, :3] + seen[:, 3:4] * seen[:, 5:])
 
 
+def ordered(photo: RgbImage, landmarks: NDArray[np.int64], donor: int, *, caution: float = 20.0) -> Order:
+    """What is to be painted over a face, whose tone is held fixed: that much is read off its pixels."""
+    bank = shipped_bank()
+    placed = place(photo, landmarks.astype(np.float64), bank.frame.mean_shape)
+    return order(placed, bank.donor(donor), bank, caution, tone=TONE)
+
+
 def noisy(image: RgbImage, *faces: Face) -> RgbImage:
     """Noise instead of the faces, from chin to hairline."""
     inside = np.zeros(image.shape[:2], np.uint8)
@@ -157,10 +164,9 @@ class TestTheFacesPixels:
         assert folder.is_dir()
         image, larger = enlarged(head, face, scale)
         generator, codes = shipped_painter(1)
-        bank = shipped_bank()
         results = []
         for photo in (image, noisy(image, larger)):
-            asked = order(photo, larger.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
+            asked = ordered(photo, larger.landmarks, 3)
             painted = generator(asked.seen[np.newaxis], codes.codes[3, :1])[0]
             lifelike = whole_canvas(image, asked)  # with skin, so that grain is looked for
             laid = [lay_in(photo, each, asked, KEY).tobytes() for each in (painted, lifelike)]
@@ -192,11 +198,10 @@ class TestWhatTheGeneratorIsTold:
         assert 0.2 < (mask > 0).mean() < 0.6
 
     def test_landmarks_that_are_not_the_persons(self, head: RgbImage, face: Face) -> None:
-        bank = shipped_bank()
-        landmarks = face.landmarks.astype(np.float64)
-        first, second = (order(head, landmarks, bank.donor(i), bank, 20.0, tone=TONE) for i in (0, 9))
+        landmarks = face.landmarks
+        first, second = (ordered(head, landmarks, i) for i in (0, 9))
         assert np.abs(first.seen[4] - second.seen[4]).mean() > 0.01
-        own = order(head, landmarks, bank.donor(0), bank, 0.0, tone=TONE).seen[4]
+        own = ordered(head, landmarks, 0, caution=0.0).seen[4]
         assert np.abs(first.seen[4] - own).mean() > 0.01
 
     def test_a_code_of_the_table(self, codes: CodeTable, head: RgbImage, face: Face) -> None:
@@ -270,9 +275,8 @@ class TestThePhoto:
 
     def test_what_is_painted_lands_where_it_belongs(self, head: RgbImage, face: Face) -> None:
         """Painting what is there gives the photo back, but for the canvas's resolution."""
-        bank = shipped_bank()
         image, there = enlarged(*turned(head, face, 25), 0.8)
-        asked = order(image, there.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
+        asked = ordered(image, there.landmarks, 3)
         truth = whole_canvas(image, asked)
         result = lay_in(image, truth, asked, KEY)
         off = np.abs(result.astype(float) - image)
@@ -280,8 +284,7 @@ class TestThePhoto:
         assert off[(result != image).any(axis=2)].mean() < 4
 
     def test_colours_at_the_rim_are_the_photos(self, head: RgbImage, face: Face) -> None:
-        bank = shipped_bank()
-        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
+        asked = ordered(head, face.landmarks, 3)
         reddish = whole_canvas(head, asked) + np.array([0.15, -0.05, -0.05], np.float32)[:, None, None]
         result = lay_in(head, reddish.astype(np.float32), asked, KEY)
         depth = cv2.distanceTransform((asked.mask > 0).astype(np.uint8), cv2.DIST_L2, 5)
@@ -291,10 +294,9 @@ class TestThePhoto:
         assert abs(np.median(red)) < 6  # it was painted 19 off
 
     def test_a_grainy_photo_gives_grain(self, head: RgbImage, face: Face) -> None:
-        bank = shipped_bank()
         random = np.random.default_rng(0)
         grainy = np.clip(head + random.normal(0, 12, (*head.shape[:2], 1)), 0, 255).astype(np.uint8)
-        asked = order(head, face.landmarks.astype(np.float64), bank.donor(3), bank, 20.0, tone=TONE)
+        asked = ordered(head, face.landmarks, 3)
         painted = whole_canvas(head, asked)
         plain, matched = (lay_in(photo, painted, asked, KEY) for photo in (head, grainy))
         cheeks = face.landmarks[[2, 14]].mean(axis=0), face.landmarks[30]
