@@ -2,6 +2,7 @@
 
 | module | what |
 |---|---|
+| `library` | whether PyAV is there |
 | `inputs` | which inputs are videos, and where their outputs go |
 | `sources` | files, pipes, numbered pictures, cameras |
 | `reading` | decoded frames and the other streams' packets, one after the other |

@@ -31,7 +31,7 @@ def finished_before(
     if found is None or found.get("model_digest") != model_digest or not source.again:
         return None
     try:
-        report = _report(found, source.path, target)
+        report = report_of(found, source.path, target)
         same_input = source.sha256() == report.input_sha256
         return report if same_input and Source.of(target).sha256() == report.output_sha256 else None
     except (VideoError, ValueError, TypeError):
@@ -44,11 +44,7 @@ def enter(report: VideoReport) -> None:
     Raises:
         UnwritableVideoError: it cannot be written.
     """
-    content = {name: getattr(report, name) for name in VideoReport.__slots__}
-    document = {
-        name: to_document(value) for name, value in content.items() if name not in {"source", "target"}
-    }
-    line = "\n" + json.dumps({**document, "target": report.target.name}) + "\n"
+    line = "\n" + json.dumps({**document_of(report), "target": report.target.name}) + "\n"
     path = report.target.with_name(NAME)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -56,6 +52,23 @@ def enter(report: VideoReport) -> None:
             file.write(line.encode())
     except OSError as err:
         raise UnwritableVideoError(f"cannot write {path}: {err.strerror}", hint="check free space") from err
+
+
+def document_of(report: VideoReport) -> dict[str, Any]:
+    """Return a report as JSON, without where the video was read and written."""
+    content = {name: getattr(report, name) for name in VideoReport.__slots__}
+    return {name: to_document(value) for name, value in content.items() if name not in {"source", "target"}}
+
+
+def report_of(document: dict[str, Any], source: Path, target: Path) -> VideoReport:
+    """Return the report that `document_of` made a document of.
+
+    Raises:
+        ValueError, TypeError: it is no such document.
+    """
+    values = {name: from_document(value, TrackRecord, Sightings, Box) for name, value in document.items()}
+    report = VideoReport(**{**values, "source": source, "target": target})
+    return replace(report, tracks=tuple(report.tracks), left_out=tuple(report.left_out))
 
 
 def _lines(target: Path) -> "list[dict[str, Any]]":
@@ -73,9 +86,3 @@ def _lines(target: Path) -> "list[dict[str, Any]]":
         if isinstance(document, dict):
             documents.append(document)
     return documents
-
-
-def _report(document: dict[str, Any], source: Path, target: Path) -> VideoReport:
-    values = {name: from_document(value, TrackRecord, Sightings, Box) for name, value in document.items()}
-    report = VideoReport(**{**values, "source": source, "target": target})
-    return replace(report, tracks=tuple(report.tracks), left_out=tuple(report.left_out))

@@ -83,7 +83,9 @@ def preview(inputs: list[Path], out: Path, options: "VideoOptions", folder: "Fol
     if len(inputs) != 1 or not (is_numbered(inputs[0]) or (is_video(inputs[0]) and inputs[0].is_file())):
         raise typer.BadParameter("--preview takes one video, as a file or as numbered pictures")
     format_of(out)
-    with _with_the_extra():
+    from veilmesh_ml.video.library import video_library
+
+    with video_library():
         from veilmesh_ml.video.preview import write_preview
         from veilmesh_ml.video.sources import Source
     engine = _engine()
@@ -93,7 +95,9 @@ def preview(inputs: list[Path], out: Path, options: "VideoOptions", folder: "Fol
 
 def run(jobs: "Sequence[VideoJob]", options: "VideoOptions", folder: "FolderSettings") -> list[Filmed]:
     """Anonymize videos; what is wrong with one does not stop the others."""
-    with _with_the_extra():
+    from veilmesh_ml.video.library import video_library
+
+    with video_library():
         from veilmesh_ml.video.sources import Source
 
     from veilmesh_node.cli.progress import frames_progress
@@ -216,15 +220,3 @@ def _engine() -> "Engine":
     from veilmesh_ml.engine import load_engine
 
     return load_engine()
-
-
-@contextmanager
-def _with_the_extra() -> Iterator[None]:
-    try:
-        yield
-    except ImportError as err:
-        from veilmesh_ml.errors import VideoError
-
-        raise VideoError(
-            f"videos need {err.name}, which is not installed", hint="install veilmesh with its [video] extra"
-        ) from err
