@@ -36,7 +36,7 @@ class VideoOptions:
     every: Annotated[
         int,
         typer.Option(min=1, help="Videos: the detector looks at every so many frames; faces are followed."),
-    ] = 5
+    ] = 3
     keep: Annotated[
         list[str] | None,
         typer.Option(
