@@ -234,7 +234,7 @@ def anonymize_bytes(content: bytes, file_format: str, settings: FolderSettings) 
         MlError: it is no picture, no face was found in it, or the gate refused.
     """
     image = read_image(content)
-    engine = _engine()
+    engine = engine_of_process()
     faces = engine.detect(image, thorough=True)
     if not faces:
         raise AnonymizeError(
@@ -271,8 +271,8 @@ def _anonymize_file(job: FolderJob, started: float) -> FileResult:
 
 
 @cache
-def _engine() -> Engine:
-    """One engine a process."""
+def engine_of_process() -> Engine:
+    """Return the one engine of this process."""
     return load_engine()
 
 

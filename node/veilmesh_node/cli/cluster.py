@@ -117,7 +117,10 @@ def stop(home: HomeOption, as_json: JsonOption = False) -> None:
 def submit(
     work: Annotated[Work, typer.Argument(metavar="WORK", help="anonymize, encode or detect.")],
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", exists=True, help="Pictures, and folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...", exists=True, help="Pictures, and folders of them; for anonymize videos, too."
+        ),
     ],
     home: HomeOption,
     out: Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="The folder of the results.")],
@@ -136,16 +139,17 @@ def submit(
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have pictures anonymized, or their faces encoded or detected, by all workers.
+    """Have pictures and videos anonymized, or pictures' faces encoded or detected, by all workers.
 
-    encode and detect write a line a picture into OUT/results.jsonl, anonymize a mirror of the folders. Fewer
-    than 200 pictures are done here, without Ray. Ctrl-C has what is at work finished; run it again to go on.
+    encode and detect write a line a picture into OUT/results.jsonl, anonymize a mirror of the folders; each
+    video is done by one worker. Fewer than 200 pictures, where there is no video, are done here, without Ray.
+    Ctrl-C has what is at work finished, a second one ends it; run it again to go on.
 
-    Exit code 1 if a picture failed; the report OUT/.veilmesh-report.json lists each with its reason.
+    Exit code 1 if a file failed; the report OUT/.veilmesh-report.json lists each with its reason.
     """
     import time
 
-    from veilmesh_node.cli import output
+    from veilmesh_node.cli import output, videos
     from veilmesh_node.cli.progress import rates_progress
     from veilmesh_node.cluster.submission import FEW, Stop, Submission
     from veilmesh_node.cluster.tally import write_report
@@ -157,13 +161,15 @@ def submit(
     with rates_progress(work.value) as on_progress:
         submission = Submission(_job(work, inputs, out, method, strict=strict), stop_, on_progress)
         try:
-            if len(submission.to_do) < FEW:
+            if len(submission.to_do) < FEW and not any(item.long for item in submission.to_do):
                 complete = submission.run_here()
             else:
                 complete = submission.run_in_cluster(home, gpu_share=gpus)
         finally:
             document = submission.tally.document(time.monotonic(), complete=complete)
             report = write_report(out, document)
+    if any(item.long for item in submission.to_do):
+        output.note(videos.UNSEEN)
     for each in submission.tally.failures:
         output.note(f"failed: {each.name}: {each.error}")
     output.show(document | {"report": str(report)}, lambda: _tell(submission.tally, out), as_json=as_json)

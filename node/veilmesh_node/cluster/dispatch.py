@@ -1,9 +1,9 @@
 """Hands items to workers until all are done: bounded in flight, nothing lost, nothing counted twice.
 
 A worker has at most `WINDOW` items, one at work and the others waiting there, so that it never waits for us;
-all together hold no more bytes than the caller allows. What a lost worker had is handed to others. Of the
-items at a worker that died the first is the one it died of, perhaps: after `DEATHS` such deaths it has
-failed, so that one file cannot end every worker.
+behind a long one nothing waits. All together hold no more bytes than the caller allows. What a lost worker
+had is handed to others. Of the items at a worker that died the first is the one it died of, perhaps: after
+`DEATHS` such deaths it has failed, so that one file cannot end every worker.
 """
 
 import time
@@ -117,7 +117,8 @@ class Dispatcher:
             for worker in workers:
                 if self.stopping():
                     return self._peek() is not None
-                if len(self._held.get(worker, ())) > round_:
+                held = self._held.get(worker, ())
+                if len(held) > round_ or any(self._tickets[each].loaded.item.long for each in held):
                     continue
                 work = self._peek()
                 if work is None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from veilmesh_node.cluster.errors import WorkError
 from veilmesh_node.cluster.results import ResultsFile
-from veilmesh_node.cluster.tasks import AnonymizeTask, FacesTask
+from veilmesh_node.cluster.tasks import AnonymizeTask, AnonymizeVideosTask, FacesTask
+from veilmesh_node.cluster.videos import Videos, without_videos
 from veilmesh_node.cluster.work import Item, Loaded, Outcome, Settled, Task
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def load(item: Item) -> Loaded | Outcome:
-    """Read an item's file, or say why that does not work."""
+    """Read an item's file, or say why that does not work; a long one is read on its way."""
+    if item.long:
+        return Loaded(item)
     from veilmesh_ml.errors import ImageError  # noqa: PLC0415 - comes with the faces
     from veilmesh_ml.image import read_file  # noqa: PLC0415
 
@@ -94,40 +97,43 @@ class FacesJob:
 
 @dataclass(slots=True)
 class AnonymizeJob:
-    """Anonymize pictures into a mirror of their folders, with the manifest of `veilmesh anonymize`."""
+    """Anonymize pictures and videos into a mirror of their folders; its lists are `veilmesh anonymize`'s."""
 
     inputs: Sequence[Path]
     out: Path
     settings: "FolderSettings"
     _manifest: "Manifest" = field(init=False)
+    _videos: "Videos | None" = field(init=False)
 
     def __post_init__(self) -> None:
         """Read what is there.
 
         Raises:
             ManifestError: it cannot be read.
+            WorkError, ParameterError, VideoError: there are videos, which cannot be done so.
         """
         from veilmesh_ml.manifest import Manifest  # noqa: PLC0415
 
         self._manifest = Manifest(self.out)
+        self._videos = Videos.among(self.inputs, self.out, self.settings)
 
     @property
     def task(self) -> Task:
-        return AnonymizeTask(self.settings)
+        if self._videos is None:
+            return AnonymizeTask(self.settings)
+        return AnonymizeVideosTask(self.settings, self._videos.settings)
 
     def divide(self) -> tuple[list[Item], list[Settled]]:
-        """Return what is to do, and what needs no work.
+        """Return what is to do, videos first, for they take longest; and what needs no work.
 
         Raises:
             ParameterError: an input does not exist, or is the output folder.
         """
         from veilmesh_ml.folder import plan_folder, settle  # noqa: PLC0415
 
-        to_do: list[Item] = []
-        settled: list[Settled] = []
-        for job, result in settle(
-            plan_folder(self.inputs, self.out, self.settings), self._manifest, self.out
-        ):
+        to_do, settled = ([], []) if self._videos is None else self._videos.divide()
+        pictures = without_videos(self.inputs)
+        for job, result in settle(plan_folder(pictures, self.out, self.settings), self._manifest, self.out):
             name = str(job.target.relative_to(self.out))
             if result is None:
                 to_do.append(Item(name, job.source))
@@ -136,11 +142,14 @@ class AnonymizeJob:
         return to_do, settled
 
     def keep(self, loaded: Loaded, outcome: Outcome) -> None:
-        """Write the picture, then its line in the manifest: a crash between the two has it done again.
+        """Write the output, then its line in its list: a crash between the two has it done again.
 
         Raises:
-            ImageError, ManifestError: it cannot be written.
+            ImageError, ManifestError, UnwritableVideoError: it cannot be written.
         """
+        if self._videos is not None and loaded.item.long:
+            self._videos.keep(loaded.item, outcome)
+            return
         from veilmesh_ml.folder_job import AnonymizedFile  # noqa: PLC0415
         from veilmesh_ml.image import write_atomically  # noqa: PLC0415
         from veilmesh_ml.manifest import entry_of  # noqa: PLC0415

@@ -63,6 +63,7 @@ def main() -> None:
 
 
 def _start(settings: MachineSettings) -> Any:
+    os.environ["TMPDIR"] = settings.folder  # what workers put on the disk goes with that folder, too
     from ray._private.node import Node  # noqa: PLC0415 - a process of its own
     from ray._private.parameter import RayParams  # noqa: PLC0415
 

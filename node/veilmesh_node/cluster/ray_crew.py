@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veilmesh_node.cluster.dispatch import Finished, Lost
-from veilmesh_node.cluster.errors import RayFailedError, WorkError
+from veilmesh_node.cluster.errors import NoWorkersError, RayFailedError, WorkError
 from veilmesh_node.cluster.hand import Hand
+from veilmesh_node.cluster.haul import Haul, hauled
 from veilmesh_node.cluster.ray_process import RayAccess
 from veilmesh_node.cluster.work import Loaded, Outcome, Task
 
@@ -62,6 +63,7 @@ class _Actor:
         handle: Ray's.
         loading: pending until its models are loaded, then None.
         tickets: items at it, by what is pending of each.
+        hauls: of these the long ones on their way there or back, by their tickets.
         deaths: of its predecessors, since one of them did anything.
     """
 
@@ -70,6 +72,7 @@ class _Actor:
     handle: Any
     loading: Any
     tickets: dict[Any, int] = field(default_factory=dict)
+    hauls: dict[int, Haul] = field(default_factory=dict)
     deaths: int = 0
 
 
@@ -96,11 +99,17 @@ class RayCrew:
         self._roster = roster
         self._gpu_share = gpu_share
         self._actors: dict[str, _Actor] = {}
-        self._given_up: set[str] = set()
+        self._given_up: dict[str, str] = {}  # places where no actor can work, and why
         self._events: list[Finished | Lost] = []
         self._looked_s = -ROSTER_EVERY_S
 
     def workers(self) -> Collection[str]:
+        """Return who takes items now.
+
+        Raises:
+            NoWorkersError: on no machine there is anybody who can work.
+            ClusterDownError: the head does not say who may work.
+        """
         now_s = time.monotonic()
         if now_s - self._looked_s >= ROSTER_EVERY_S:
             self._looked_s = now_s
@@ -109,8 +118,11 @@ class RayCrew:
 
     def hand(self, worker: str, ticket: int, loaded: Loaded) -> None:
         actor = self._actors[worker]
-        pending = actor.handle.work.remote(loaded.item.name, loaded.content)
-        actor.tickets[pending] = ticket
+        if loaded.item.long:
+            actor.hauls[ticket] = hauled(actor.handle, loaded.item)
+            self._haul(actor, ticket, None)
+        else:
+            actor.tickets[actor.handle.work.remote(loaded.item.name, loaded.content)] = ticket
 
     def collect(self, within_s: float) -> list[Finished | Lost]:
         if not self._events:
@@ -147,9 +159,28 @@ class RayCrew:
             return
         if actor.loading is pending:
             actor.loading = None
+            if outcome.error:
+                self._give_up(actor, "; ".join(filter(None, (outcome.error, outcome.hint))))
             return
         actor.deaths = 0
-        self._events.append(Finished(actor.name, actor.tickets.pop(pending), outcome))
+        ticket = actor.tickets.pop(pending)
+        if ticket in actor.hauls and not (isinstance(outcome, Outcome) and outcome.error):
+            self._haul(actor, ticket, outcome)
+        else:
+            self._finish(actor, ticket, outcome)
+
+    def _haul(self, actor: _Actor, ticket: int, result: Any) -> None:
+        """Take a long item's next step; `result` is what came of the one before."""
+        try:
+            actor.tickets[actor.hauls[ticket].send(result)] = ticket
+        except StopIteration as end:
+            self._finish(actor, ticket, end.value)
+
+    def _finish(self, actor: _Actor, ticket: int, outcome: Outcome) -> None:
+        haul = actor.hauls.pop(ticket, None)
+        if haul is not None:
+            haul.close()
+        self._events.append(Finished(actor.name, ticket, outcome))
 
     def _follow(self, roster: Mapping[str, str]) -> None:
         """End the actors on machines that may work no more, and make those of new ones."""
@@ -162,6 +193,9 @@ class RayCrew:
                 name = f"{roster[ray_node_id]}/{number}"
                 if f"{ray_node_id}/{number}" not in self._given_up:
                     self._make(name, ray_node_id, deaths=0)
+        machines = {place.partition("/")[0] for place in self._given_up}
+        if roster and not self._actors and roster.keys() <= machines:
+            raise NoWorkersError(f"no worker can do this: {', '.join(sorted(self._given_up.values()))}")
 
     def _places(self, ray_node_id: str) -> int:
         """Return how many actors a machine has room for; 0 while Ray does not know it."""
@@ -199,10 +233,12 @@ class RayCrew:
 
     def _give_up(self, actor: _Actor, reason: str) -> None:
         _log.error("%s cannot work: %s", actor.name, reason)
-        self._given_up.add(f"{actor.ray_node_id}/{actor.name.rpartition('/')[2]}")
+        self._given_up[f"{actor.ray_node_id}/{actor.name.rpartition('/')[2]}"] = f"{actor.name}: {reason}"
         self._end(actor, died=True)
 
     def _end(self, actor: _Actor, *, died: bool) -> None:
         self._actors.pop(actor.name)
+        for haul in actor.hauls.values():
+            haul.close()
         self._events.append(Lost(actor.name, died))
         self._ray.kill(actor.handle)

@@ -7,15 +7,16 @@ import base64
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from veilmesh_node.cluster.work import Outcome, Work
+from veilmesh_node.cluster.work import LongWork, Outcome, Work
 
 if TYPE_CHECKING:
     from veilmesh_ml.face import Face
     from veilmesh_ml.folder_job import FolderSettings
+    from veilmesh_ml.video.release import VideoSettings
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +96,38 @@ class AnonymizeTask:
         return lambda name, content: careful(lambda: anonymize(name, content))
 
 
+@dataclass(frozen=True, slots=True)
+class AnonymizeVideosTask(AnonymizeTask):
+    """Pictures, and whole videos: a result is the `VideoReport`, as `finished.document_of` writes it."""
+
+    videos: "VideoSettings"
+
+    def prepare_long(self) -> LongWork:
+        """Load what videos take; who lacks it takes no part, lest every video fail there.
+
+        Raises:
+            ModelError, VideoError: the detector or the video library is missing.
+        """
+        from veilmesh_ml.folder_job import engine_of_process  # noqa: PLC0415
+        from veilmesh_ml.model_files import CENTERFACE, locate  # noqa: PLC0415
+        from veilmesh_ml.video.library import video_library  # noqa: PLC0415
+
+        locate(CENTERFACE)
+        with video_library():
+            from veilmesh_ml.video.finished import document_of  # noqa: PLC0415
+            from veilmesh_ml.video.release import anonymize_video  # noqa: PLC0415
+
+        def anonymize(name: str, content: Path, target: Path) -> Outcome:
+            outcome = careful(
+                lambda: Outcome(
+                    document_of(anonymize_video(content, target, engine_of_process(), self.videos))
+                )
+            )
+            return replace(outcome, error=outcome.error.replace(str(content), name))
+
+        return anonymize
+
+
 def careful(work: Callable[[], Outcome]) -> Outcome:
     """Return what `work` does, or what went wrong with it."""
     from veilmesh_ml.errors import MlError  # noqa: PLC0415
@@ -106,7 +139,7 @@ def careful(work: Callable[[], Outcome]) -> Outcome:
     except MemoryError:
         return Outcome(error="there was not enough memory for it", hint="is it very large?")
     except Exception as err:  # noqa: BLE001 - one bad file never stops the rest
-        _log.exception("a picture failed")
+        _log.exception("an item failed")
         return Outcome(error=f"unexpected {type(err).__name__}: {err}", hint="please report this file")
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +14,25 @@ class Item:
     Attributes:
         name: of its result; no two of a job have the same.
         source: where it is read.
+        part: of an item that is long, a file beside the place of its output, where that gathers.
     """
 
     name: str
     source: Path
+    part: Path | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether it may be larger than memory and take hours: it travels in pieces, from disk to disk."""
+        return self.part is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An item with its file's bytes, on its way to a worker."""
+    """An item with its file's bytes, on its way to a worker; without them where it is long."""
 
     item: Item
-    content: bytes = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def sha256(self) -> str:
@@ -39,7 +46,7 @@ class Outcome:
 
     Attributes:
         document: the result, fit for JSON.
-        output: the file that came of it, where one did.
+        output: the file that came of it, where one did; of a long item that is in its `part`.
         error, hint: why there is no result, and what to do; empty where there is one.
     """
 
@@ -52,6 +59,10 @@ class Outcome:
 Work = Callable[
     [str, bytes], Outcome
 ]  # of an item's name and content; raises nothing for what is wrong with it
+
+LongWork = Callable[
+    [str, Path, Path], Outcome
+]  # of an item's name, a file with its content, and one to write the output to
 
 
 class Task(Protocol):
@@ -67,6 +78,15 @@ class Task(Protocol):
 
     def prepare(self) -> Work:
         """Load what it takes, once a worker."""
+        ...
+
+
+@runtime_checkable
+class LongTask(Task, Protocol):
+    """A task that takes long items, too."""
+
+    def prepare_long(self) -> LongWork:
+        """Load what long items take beside what `prepare` loads, once a worker."""
         ...
 
 
