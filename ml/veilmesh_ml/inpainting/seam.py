@@ -31,6 +31,10 @@ _SKIN_PX: Final = 12.0  # so deep inside the mask there is skin, by the middle o
 _LIKE_SKIN: Final = 2.5  # standard deviations of the painted skin's colour
 _MOST: Final = 40.0  # of a correction, in steps of LAB
 _LEAST_BARE_PX: Final = 30
+_FLATTEST: Final = (
+    1 / 3
+)  # of what is bare: grain shows there; elsewhere it may be a beard or a striped collar
+_FLAT_PX: Final = 11  # of the photo: how far one looks around for that
 _GREY: Final = 2  # channels that differ by no more are no colour
 
 
@@ -107,9 +111,16 @@ def _grained(
     """What is laid in, with the grain that the photo has where it is bare."""
     lab = _lab(np.clip(np.rint(laid), 0, 255).astype(np.uint8))
     light = np.where(alpha < 1, _lab(part)[..., 0], lab[..., 0])  # nothing of what is covered
-    lab[..., 0] = add_grain(light, lab[..., 0], bare, key)
+    lab[..., 0] = add_grain(light, lab[..., 0], bare & _is_flat(light, bare), key)
     limited = np.clip(np.rint(lab), 0, 255).astype(np.uint8)
     return cv2.cvtColor(limited, cv2.COLOR_LAB2RGB).astype(np.float32)
+
+
+def _is_flat(light: Plane, bare: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the photo has least detail, of what is bare."""
+    detail = np.abs(light - cv2.GaussianBlur(light, (0, 0), 1.0))
+    around = np.asarray(cv2.blur(detail, (_FLAT_PX, _FLAT_PX)))
+    return np.asarray(around <= np.quantile(around[bare], _FLATTEST))
 
 
 def _lab(picture: NDArray[np.uint8]) -> Lab:

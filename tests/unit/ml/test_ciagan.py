@@ -296,13 +296,15 @@ class TestThePhoto:
     def test_a_grainy_photo_gives_grain(self, head: RgbImage, face: Face) -> None:
         random = np.random.default_rng(0)
         grainy = np.clip(head + random.normal(0, 12, (*head.shape[:2], 1)), 0, 255).astype(np.uint8)
-        asked = ordered(head, face.landmarks, 3)
-        painted = whole_canvas(head, asked)
-        plain, matched = (lay_in(photo, painted, asked, KEY) for photo in (head, grainy))
-        cheeks = face.landmarks[[2, 14]].mean(axis=0), face.landmarks[30]
-        (column, row) = np.rint((cheeks[0] + cheeks[1]) / 2).astype(int)
-        part = slice(row - 8, row + 8), slice(column - 8, column + 8)
-        assert detail(matched[part]) > detail(plain[part]) + 3
+        plain, matched = (detail_of_the_cheek(photo, head, face) for photo in (head, grainy))
+        assert matched > plain + 3
+
+    def test_a_striped_collar_gives_none(self, head: RgbImage, face: Face) -> None:
+        smooth = np.full_like(head, np.median(head[cheek(face)], axis=(0, 1)))
+        striped = smooth.copy()
+        striped[face.landmarks[19, 1] :, ::2] += 16
+        plain, beside = (detail_of_the_cheek(photo, head, face) for photo in (smooth, striped))
+        assert beside < plain + 1
 
     def test_a_grey_photo_stays_grey(self, load: Callable[..., Ciagan], head: RgbImage, face: Face) -> None:
         grey = np.repeat(head[..., 1:2], 3, axis=2)
@@ -425,6 +427,18 @@ def detail(part: RgbImage) -> float:
     """Standard deviation of what a small blur takes away."""
     light = part.astype(np.float32).mean(axis=2)
     return float((light - cv2.GaussianBlur(light, (0, 0), 1)).std())
+
+
+def detail_of_the_cheek(photo: RgbImage, painted_from: RgbImage, face: Face) -> float:
+    """What grain a painting gets in a photo: how much detail its cheek has then."""
+    asked = ordered(photo, face.landmarks, 3)
+    result = lay_in(photo, whole_canvas(painted_from, asked), asked, KEY)
+    return detail(result[cheek(face)])
+
+
+def cheek(face: Face) -> tuple[slice, slice]:
+    column, row = np.rint((face.landmarks[[2, 14]].mean(axis=0) + face.landmarks[30]) / 2).astype(int)
+    return slice(row - 8, row + 8), slice(column - 8, column + 8)
 
 
 def as_list(pair: tuple[RgbImage, Face]) -> tuple[RgbImage, list[Face]]:
