@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ParameterError, UnknownNameError
 from veilmesh_ml.evaluate import measuring, parrot
-from veilmesh_ml.evaluate.blocks import Arrays, Progress
+from veilmesh_ml.evaluate.blocks import Arrays, Measurers, Progress
 from veilmesh_ml.evaluate.cast import Cast
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.groups import GroupClassifier
@@ -146,8 +146,15 @@ class AnonymizersResult:
         return [row for row in self.methods if row.method is not ORIGINAL]
 
 
-def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersResult:
+def evaluate_anonymizers(
+    settings: Settings, progress: Progress, measurers: Measurers | None = None
+) -> AnonymizersResult:
     """Run the evaluation.
+
+    Args:
+        settings: what is judged, on whom, by whom.
+        progress: told of every stage.
+        measurers: who measure; by default so many processes as the settings say.
 
     Raises:
         ParameterError: the folder holds no people that could be judged, or no face of theirs was found.
@@ -161,7 +168,7 @@ def evaluate_anonymizers(settings: Settings, progress: Progress) -> AnonymizersR
     folder = settings.data / PEOPLE_FOLDER
     trials = plan_trials(settings.data, folder if folder.is_dir() else settings.data, settings.people)
     with Workshop.open(
-        settings.data, settings.cache, settings.attackers, settings.workers, progress
+        settings.data, settings.cache, settings.attackers, measurers or settings.workers, progress
     ) as workshop:
         cast = Cast.of(workshop.run("originals", measuring.measure_originals, trials.photos), trials)
         if not cast.probes:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from veilmesh_ml.comparison import Features
 from veilmesh_ml.engine import CHIP_PX, Engine, align_all
 from veilmesh_ml.errors import ModelError, ParameterError
-from veilmesh_ml.evaluate.blocks import Arrays, BlockRunner, Progress, worker_pool
+from veilmesh_ml.evaluate.blocks import Arrays, BlockRunner, PoolMeasurers, Progress, worker_pool
 from veilmesh_ml.evaluate.clustered_rate import ClusteredRate
 from veilmesh_ml.evaluate.samples import centred
 from veilmesh_ml.evaluate.trials import Photo
@@ -162,7 +162,7 @@ def evaluate_augmentation(
     plan = _plan(data, initials)
     missing, gan_digest = _generator()
     with worker_pool(workers or len(os.sched_getaffinity(0)), set_up_worker, data, not missing) as pool:
-        stages = _Stages(BlockRunner(cache, pool), pool, progress)
+        stages = _Stages(BlockRunner(cache, PoolMeasurers(pool)), pool, progress)
         probes = Pictures(stages.features("probes", measure_real, plan.probes), plan.probe_people)
         gallery = stages.features("gallery", measure_real, plan.gallery)
         added = {PLAIN: stages.features(PLAIN, measure_plain, plan.gallery)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,40 @@ class Block:
         return f"{self.label.replace(' ', '-')}-{digest[:24]}.npz"
 
 
-class BlockRunner:
-    """Runs blocks in a pool's workers and keeps their arrays in a folder."""
+class Measurers(Protocol):
+    """Those who measure, each set up to call any block's function."""
 
-    def __init__(self, cache: Path, pool: Executor) -> None:
-        """Pool: its workers are set up and can run any block's function."""
-        self._cache, self._pool = cache, pool
+    def measure(self, blocks: Sequence[Block], keep: Callable[[Block, Arrays], None]) -> None:
+        """Measure blocks, in any order; give each one's arrays to `keep` as soon as they are there."""
+        ...
+
+    def once(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return what a module-level function returns to one of them."""
+        ...
+
+
+class PoolMeasurers:
+    """A pool's workers; implements `Measurers`."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    def measure(self, blocks: Sequence[Block], keep: Callable[[Block, Arrays], None]) -> None:
+        running = {
+            self._pool.submit(block.measure, block.items, *block.parameters): block for block in blocks
+        }
+        for future in as_completed(running):
+            keep(running[future], future.result())
+
+    def once(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        return self._pool.submit(function, *arguments).result()
+
+
+class BlockRunner:
+    """Has blocks measured and keeps their arrays in a folder."""
+
+    def __init__(self, cache: Path, measurers: Measurers) -> None:
+        self._cache, self._measurers = cache, measurers
 
     def run_stage(
         self,
@@ -98,22 +126,24 @@ class BlockRunner:
             done += 1
             progress(blocks[0].label, done, len(blocks))
 
+        def keep(block: Block, arrays: Arrays) -> None:
+            self._keep(block, arrays)
+            advance()
+
         progress(blocks[0].label, 0, len(blocks))
-        running = {}
+        waiting = []
         for block in blocks:
             if (self._cache / block.file_name).exists():
                 advance()
             else:
-                running[self._pool.submit(block.measure, block.items, *block.parameters)] = block
-        for future in as_completed(running):
-            self._keep(running[future], future.result())
-            advance()
+                waiting.append(block)
+        self._measurers.measure(waiting, keep)
         parts = [self._read(block) for block in blocks]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def once(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function in a worker, uncached."""
-        return self._pool.submit(function, *arguments).result()
+        """Have one of them call a function, uncached."""
+        return self._measurers.once(function, *arguments)
 
     def _keep(self, block: Block, arrays: Arrays) -> None:
         content = io.BytesIO()

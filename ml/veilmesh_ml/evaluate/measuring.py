@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -87,14 +87,37 @@ def subjects_of(photos: Sequence[Photo], originals: Arrays) -> list[Subject]:
     ]
 
 
+class Photos(Protocol):
+    """Where a process gets photos from."""
+
+    def __getitem__(self, path: str) -> Path | bytes:
+        """Return a photo's file, or its content."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhotosIn:
+    """Those of a folder, to which their paths are relative."""
+
+    folder: Path
+
+    def __getitem__(self, path: str) -> Path:
+        return self.folder / path
+
+
 _at_hand: dict[str, Any] = {}
 
 
-def set_up_worker(folder: Path, attackers: Sequence[Path]) -> None:
-    """Load what this process measures with; photos' paths are relative to `folder`."""
+def set_up_worker(photos: Photos, attackers: Sequence[Path]) -> None:
+    """Load what this process measures with, on these photos."""
     one_thread_a_process()
     _at_hand["instruments"] = Instruments.load(attackers)
-    _at_hand["folder"] = folder
+    have_photos(photos)
+
+
+def have_photos(photos: Photos) -> None:
+    """Have this process measure on these photos from now on."""
+    _at_hand["photos"] = photos
 
 
 def instruments() -> Instruments:
@@ -271,8 +294,8 @@ def nearest_box(boxes: Sequence[Box], known: Box) -> Box | None:
 
 
 def read_photo(photo: Photo) -> RgbImage:
-    """Read a photo from the folder of data."""
-    return read_image(_at_hand["folder"] / photo.path)
+    """Read one of the photos at hand."""
+    return read_image(_at_hand["photos"][photo.path])
 
 
 def _looks(shown: Iterable[tuple[RgbImage, Face]]) -> Arrays:

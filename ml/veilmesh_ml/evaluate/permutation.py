@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
-from veilmesh_ml.evaluate.blocks import Arrays, BlockRunner, Progress, worker_pool
+from veilmesh_ml.evaluate.blocks import Arrays, BlockRunner, PoolMeasurers, Progress, worker_pool
 from veilmesh_ml.evaluate.estimates import Estimate
 from veilmesh_ml.evaluate.instruments import Instruments
 from veilmesh_ml.evaluate.measuring import ORIGINAL, Subject, psnr_db, ssim
@@ -139,8 +139,10 @@ def evaluate_permutation(
     rows: list[Row] = []
     counted: dict[str, Rate] = {}
     digest = Instruments.load(()).engine.model_digest
-    with worker_pool(workers or len(os.sched_getaffinity(0)), measuring.set_up_worker, data, ()) as pool:
-        runner = BlockRunner(cache, pool)
+    with worker_pool(
+        workers or len(os.sched_getaffinity(0)), measuring.set_up_worker, measuring.PhotosIn(data), ()
+    ) as pool:
+        runner = BlockRunner(cache, PoolMeasurers(pool))
         for name, (folder, pattern) in COLLECTIONS.items():
             chosen = _spread_over(sorted((data / folder).glob(pattern)), photos)
             if chosen:

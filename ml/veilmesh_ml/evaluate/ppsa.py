@@ -28,7 +28,7 @@ from veilmesh_ml.anonymizers.ppsa import load_generator, shipped_latents
 from veilmesh_ml.contact_sheet import contact_sheet
 from veilmesh_ml.errors import ParameterError
 from veilmesh_ml.evaluate import measuring
-from veilmesh_ml.evaluate.blocks import BlockRunner, Progress, worker_pool
+from veilmesh_ml.evaluate.blocks import BlockRunner, PoolMeasurers, Progress, worker_pool
 from veilmesh_ml.evaluate.distributions import Coverage, class_score, coverage, frechet_distance
 from veilmesh_ml.evaluate.estimates import NORMAL_95, Estimate
 from veilmesh_ml.evaluate.framed_faces import Described, Judge, Pictures, judged_photos, measure_framed
@@ -156,8 +156,10 @@ def evaluate_ppsa(settings: PpsaSettings, storage: Storage, progress: Progress) 
     generator = load_generator(latent)
     judge = Judge.load()
     photos = judged_photos(settings.data, settings.photos)
-    with worker_pool(settings.workers, measuring.set_up_worker, settings.data, ()) as pool:
-        found = BlockRunner(settings.cache, pool).run_stage(
+    with worker_pool(
+        settings.workers, measuring.set_up_worker, measuring.PhotosIn(settings.data), ()
+    ) as pool:
+        found = BlockRunner(settings.cache, PoolMeasurers(pool)).run_stage(
             "faces",
             measure_framed,
             photos,

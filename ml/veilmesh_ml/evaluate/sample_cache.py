@@ -64,7 +64,7 @@ class SampleCache:
             )
         ) as rows:
             row = rows.fetchone()
-        return None if row is None else _sample(json.loads(row[0]))
+        return None if row is None else sample_from(json.loads(row[0]))
 
     def add(self, samples: Mapping[str, Sample]) -> None:
         """Keep samples by their photos' digests, all or none.
@@ -77,7 +77,7 @@ class SampleCache:
                 self._database.executemany(
                     "INSERT OR REPLACE INTO sample VALUES (?, ?, ?)",
                     [
-                        (self._method, digest, json.dumps(_document(sample)))
+                        (self._method, digest, json.dumps(document_of(sample)))
                         for digest, sample in samples.items()
                     ],
                 )
@@ -85,7 +85,8 @@ class SampleCache:
             raise SampleCacheError(f"cannot write the cache of samples: {err}") from err
 
 
-def _document(sample: Sample) -> dict[str, Any]:
+def document_of(sample: Sample) -> dict[str, Any]:
+    """Return a sample as JSON."""
     return {
         "features": None if sample.features is None else sample.features.tolist(),
         "mirrored": None if sample.mirrored is None else sample.mirrored.tolist(),
@@ -96,9 +97,10 @@ def _document(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(document: dict[str, Any]) -> Sample:
+def sample_from(document: Mapping[str, Any]) -> Sample:
+    """Return the sample that `document_of` made a document of."""
     vectors = {
         name: None if document[name] is None else np.array(document[name])
         for name in ("features", "mirrored")
     }
-    return Sample(**(document | vectors | {"refusals": tuple(document["refusals"])}))
+    return Sample(**({**document} | vectors | {"refusals": tuple(document["refusals"])}))

@@ -96,6 +96,12 @@ def acquire(
     return {path: found[path] for path in photos}
 
 
+def sample_of(engine: Engine, content: bytes) -> Sample:
+    """Return what comes of one photo's bytes."""
+    (_, sample), chips = _look(engine, _Photo(Path("the photo"), content))
+    return _with_features(sample, engine.encode_chips(chips))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Photo:
     path: Path

@@ -166,7 +166,7 @@ def verify_protocol(
     photos = photos_of(pairs)
     paths = [photo.path(folder) for photo in photos]
     judged = photos_of_people_from(folder, FIRST_JUDGED_LETTER, PHOTOS_A_PERSON)
-    wanted = list(dict.fromkeys(photo.path(folder) for photo in (*photos, *judged)))
+    wanted = photos_judged(folder)
     acquired = acquire(engine, wanted, kept, lambda done: on_progress(done, len(wanted)))
     samples = [acquired[path] for path in paths]
     trials = _Trials.of(pairs, photos)
@@ -200,6 +200,17 @@ def verify_protocol(
         policy=policy,
         quality=quality,
     )
+
+
+def photos_judged(folder: Path) -> list[Path]:
+    """Return every photo that `verify_protocol` takes from a folder, once.
+
+    Raises:
+        ProtocolError: the pairs cannot be read.
+    """
+    photos = photos_of(read_pairs(folder))
+    judged = photos_of_people_from(folder, FIRST_JUDGED_LETTER, PHOTOS_A_PERSON)
+    return list(dict.fromkeys(photo.path(folder) for photo in (*photos, *judged)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

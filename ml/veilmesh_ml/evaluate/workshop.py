@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,9 +10,17 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from veilmesh_ml.evaluate import measuring
-from veilmesh_ml.evaluate.blocks import Arrays, Block, BlockRunner, Progress, worker_pool
+from veilmesh_ml.evaluate.blocks import (
+    Arrays,
+    Block,
+    BlockRunner,
+    Measurers,
+    PoolMeasurers,
+    Progress,
+    worker_pool,
+)
 from veilmesh_ml.evaluate.instruments import Instruments
-from veilmesh_ml.evaluate.measuring import Method, Subject
+from veilmesh_ml.evaluate.measuring import Method, PhotosIn, Subject
 from veilmesh_ml.evaluate.trials import Photo
 
 
@@ -37,17 +45,32 @@ class Workshop:
     @classmethod
     @contextmanager
     def open(
-        cls, data: Path, cache: Path, attackers: Sequence[Path], workers: int, progress: Progress
+        cls,
+        data: Path,
+        cache: Path,
+        attackers: Sequence[Path],
+        measurers: Measurers | int,
+        progress: Progress,
     ) -> Iterator[Self]:
         """Load the encoders once here, so that a wrong file is told at once, and once in each worker.
+
+        Args:
+            data: what photos' paths are relative to.
+            cache: folder of finished blocks.
+            attackers: ONNX encoders, each with its description beside it.
+            measurers: who have loaded the same; or how many processes to start.
+            progress: told of every stage.
 
         Raises:
             ModelError: an encoder or its description is missing or wrong.
         """
         instruments = Instruments.load(attackers)
         digests = ",".join(f"{name}:{judge.digest}" for name, judge in instruments.judges.items())
-        with worker_pool(workers, measuring.set_up_worker, data, tuple(attackers)) as pool:
-            yield cls(data, BlockRunner(cache, pool), digests, tuple(instruments.judges), progress)
+        with ExitStack() as stack:
+            if isinstance(measurers, int):
+                pool = worker_pool(measurers, measuring.set_up_worker, PhotosIn(data), tuple(attackers))
+                measurers = PoolMeasurers(stack.enter_context(pool))
+            yield cls(data, BlockRunner(cache, measurers), digests, tuple(instruments.judges), progress)
 
     def run(
         self,

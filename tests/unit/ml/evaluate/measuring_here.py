@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from veilmesh_ml.evaluate import measuring
-from veilmesh_ml.evaluate.blocks import BlockRunner
+from veilmesh_ml.evaluate.blocks import BlockRunner, PoolMeasurers
 from veilmesh_ml.evaluate.instruments import ENGINE_JUDGE, EngineJudge, Instruments
+from veilmesh_ml.evaluate.measuring import PhotosIn
 from veilmesh_ml.evaluate.workshop import Workshop
 from veilmesh_ml.fast.engine import FastEngine
 
@@ -19,6 +20,8 @@ def workshop_here(
 ) -> Iterator[Workshop]:
     """Yield a workshop with dlib's judge, on photos in `data`."""
     instruments = Instruments(engine, {ENGINE_JUDGE: EngineJudge(engine)})
-    monkeypatch.setattr(measuring, "_at_hand", {"instruments": instruments, "folder": data})
+    monkeypatch.setattr(measuring, "_at_hand", {"instruments": instruments, "photos": PhotosIn(data)})
     with ThreadPoolExecutor(1) as pool:
-        yield Workshop(data, BlockRunner(cache, pool), "here", (ENGINE_JUDGE,), lambda *_: None)
+        yield Workshop(
+            data, BlockRunner(cache, PoolMeasurers(pool)), "here", (ENGINE_JUDGE,), lambda *_: None
+        )
