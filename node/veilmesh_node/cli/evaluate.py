@@ -4,6 +4,7 @@ The photos are read and nothing of them is sent anywhere. A report is written, a
 go on after a stop.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,9 @@ import typer
 from veilmesh_node.cli.options import JsonOption, initials_between
 
 if TYPE_CHECKING:
-    from veilmesh_ml.evaluate.anonymizers import AnonymizersResult
+    from veilmesh_ml.evaluate.anonymizers import AnonymizersResult, Settings
     from veilmesh_ml.evaluate.augmentation import AugmentationResult
+    from veilmesh_ml.evaluate.blocks import Measurers
     from veilmesh_ml.evaluate.permutation import PermutationResult
     from veilmesh_ml.evaluate.ppsa import PpsaResult
     from veilmesh_ml.evaluate.ppsa_report import LedgerTime
@@ -21,10 +23,23 @@ if TYPE_CHECKING:
     from veilmesh_ml.evaluate.verification import Verification
     from veilmesh_ml.evaluate.video import VideosResult
 
+    from veilmesh_node.cluster.submission import Stop
+
 app = typer.Typer(no_args_is_help=True, help="Measure recognition and anonymizers on photos.")
 
 ReportFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="REPORT_DIR", file_okay=False, help="Where the report goes.")
+]
+
+
+ClusterOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cluster",
+        metavar="HOME",
+        help="Have the workers of the cluster whose head runs from this home measure; they see the photos.",
+        show_default=False,
+    ),
 ]
 
 
@@ -47,6 +62,7 @@ def verification(
         typer.Option(min=1e-6, max=0.5, help="False match rate that the policy's threshold is set for."),
     ] = 1e-3,
     engine: Annotated[str, typer.Option(help="fast, or reference: dlib itself.")] = "fast",
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge recognition on LFW's pairs, and set a policy's threshold from a false match rate.
@@ -57,7 +73,7 @@ def verification(
     from veilmesh_ml.evaluate.report import write_report
     from veilmesh_ml.evaluate.sample_cache import SampleCache
     from veilmesh_ml.evaluate.samples import method_of
-    from veilmesh_ml.evaluate.verification import verify_protocol
+    from veilmesh_ml.evaluate.verification import photos_judged, verify_protocol
     from veilmesh_ml.evaluate.verification_report import verification_report
 
     from veilmesh_node.cli import output
@@ -68,6 +84,11 @@ def verification(
         SampleCache(report_folder / "samples.sqlite", method_of(judged)) as kept,
         progress_bar("photos") as on_progress,
     ):
+        if cluster is not None:
+            from veilmesh_node.cluster.evaluation import SamplesJob, SampleTask, acquire_in_cluster
+
+            job = SamplesJob(SampleTask(engine), photos_judged(data), kept)
+            acquire_in_cluster(cluster, job, _stop(), on_progress)
         found = verify_protocol(judged, data, kept, fmr, on_progress)
     report = verification_report(found)
     _, page = write_report(report, report_folder)
@@ -107,6 +128,7 @@ def anonymizers(
             "more than an hour.",
         ),
     ] = 250,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Attack every anonymizer: re-identify, restore, average, link, learn; and measure what use is left.
@@ -128,11 +150,27 @@ def anonymizers(
         attackers=tuple(attackers or ()),
         people=people,
     )
-    with staged_progress() as on_progress:
-        found = evaluate_anonymizers(settings, on_progress)
+    with staged_progress() as on_progress, _measurers(cluster, settings) as measurers:
+        found = evaluate_anonymizers(settings, on_progress, measurers)
     report = anonymizers_report(found)
     _, page = write_report(report, report_folder)
     output.show(dict(report.document), lambda: _show_anonymizers(found, page), as_json=as_json)
+
+
+def _measurers(cluster: Path | None, settings: "Settings") -> "AbstractContextManager[Measurers | None]":
+    """Return a cluster's workers; where there is none, nobody."""
+    if cluster is None:
+        return nullcontext()
+    from veilmesh_node.cluster.evaluation import cluster_measurers
+
+    return cluster_measurers(cluster, settings.data, settings.attackers, _stop())
+
+
+def _stop() -> "Stop":
+    from veilmesh_node.cli import output
+    from veilmesh_node.cluster.submission import Stop
+
+    return Stop(lambda: output.note("stopping: what is at work is finished first"))
 
 
 @app.command()

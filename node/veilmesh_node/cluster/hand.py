@@ -31,6 +31,8 @@ class Hand:
                 self._work_long = self._task.prepare_long()
         except MlError as err:
             return Outcome(error=str(err), hint=err.hint)
+        except ImportError as err:
+            return Outcome(error=f"{err.name} is not installed", hint="install the extras that the head has")
         return Outcome()
 
     def work(self, name: str, content: bytes) -> Outcome:

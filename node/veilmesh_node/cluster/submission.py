@@ -23,7 +23,7 @@ from veilmesh_node.cluster.local_crew import LocalCrew
 from veilmesh_node.cluster.ray_crew import RayCrew, ray_session
 from veilmesh_node.cluster.ray_process import OBJECT_STORE_BYTES, RayAccess, require_ray
 from veilmesh_node.cluster.tally import Tally
-from veilmesh_node.cluster.work import Item, Job, Loaded, Outcome, Settled
+from veilmesh_node.cluster.work import Item, Job, Loaded, Outcome, Settled, Task
 from veilmesh_node.home import Home
 
 FEW = 200  # items, below which Ray's start costs more than a second pair of hands saves
@@ -74,6 +74,7 @@ class Submission:
         job: what and where.
         stop: asked between items.
         on_progress: told after every item.
+        load: gets what an item's worker needs.
         to_do: items that were not done before.
         tally: how far it is, at any moment.
     """
@@ -81,6 +82,7 @@ class Submission:
     job: Job
     stop: Stop
     on_progress: OnProgress
+    load: Callable[[Item], Loaded | Outcome] = load
     to_do: list[Item] = field(init=False)
     tally: Tally = field(init=False)
 
@@ -102,7 +104,7 @@ class Submission:
         Raises:
             StorageFullError, MlError: a result cannot be written. All before it are kept.
         """
-        return self._dispatched(LocalCrew(self.job.task))
+        return self.run_by(LocalCrew(self.job.task))
 
     def run_in_cluster(self, folder: Path, *, gpu_share: float = 0.0) -> bool:
         """Do it in the cluster whose head runs from a home; return whether all is done.
@@ -117,18 +119,12 @@ class Submission:
             RayMissingError, RayFailedError: Ray cannot be used.
             StorageFullError, MlError: as `run_here`.
         """
-        require_ray()
-        document = head_document(folder)
-        access = RayAccess.of(Home(folder), document["ray_token"])
-        with head_line(folder) as line, ray_session(document["ray_address"], access):
-            told = _Reports(line)
-            crew = RayCrew(self.job.task, line.roster, gpu_share=gpu_share)
-            try:
-                return self._dispatched(crew, told)
-            finally:
-                told.end(self.tally)
+        with cluster_at(folder, self.job.task, gpu_share=gpu_share) as cluster:
+            return cluster.run(self)
 
-    def _dispatched(self, crew: Crew, told: "_Reports | None" = None) -> bool:
+    def run_by(self, crew: Crew, told: "_Reports | None" = None) -> bool:
+        """Have a crew do it, and its head be told how far it is; return whether all is done."""
+
         def keep(loaded: Loaded, outcome: Outcome, worker: str) -> None:
             if not outcome.error:
                 self.job.keep(loaded, outcome)
@@ -139,7 +135,38 @@ class Submission:
                 told.tell(self.tally)
 
         with self.stop.on_signals():
-            return Dispatcher(crew, load, keep, self.stop, IN_FLIGHT_BYTES).run(self.to_do)
+            return Dispatcher(crew, self.load, keep, self.stop, IN_FLIGHT_BYTES).run(self.to_do)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Workers that hold one task's models, for as many submissions of that task as there are."""
+
+    _crew: RayCrew
+    _line: HeadLine
+
+    def run(self, submission: Submission) -> bool:
+        """Do a job; return whether all is done. Raises as `Submission.run_in_cluster`."""
+        told = _Reports(self._line)
+        try:
+            return submission.run_by(self._crew, told)
+        finally:
+            told.end(submission.tally)
+
+
+@contextmanager
+def cluster_at(folder: Path, task: Task, *, gpu_share: float = 0.0) -> Iterator[Cluster]:
+    """Have the workers of the cluster whose head runs from a home at hand. Once in a process.
+
+    Raises:
+        ClusterDownError: no head runs from there.
+        RayMissingError, RayFailedError: Ray cannot be used.
+    """
+    require_ray()
+    document = head_document(folder)
+    access = RayAccess.of(Home(folder), document["ray_token"])
+    with head_line(folder) as line, ray_session(document["ray_address"], access):
+        yield Cluster(RayCrew(task, line.roster, gpu_share=gpu_share), line)
 
 
 @dataclass(slots=True)
