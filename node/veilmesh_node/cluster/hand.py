@@ -6,6 +6,7 @@ Ray's processes.
 """
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -45,16 +46,25 @@ class Hand:
         self._drop()
         self._long = _Long()
 
-    def take(self, piece: bytes) -> None:
-        """Take the next piece of the long item."""
-        self._begun().given.write(piece)
+    def take(self, piece: bytes) -> Outcome:
+        """Take the next piece of the long item; return an error where there is no room for it."""
+        try:
+            given = self._begun().given
+            given.write(piece)
+            given.flush()
+        except OSError as err:
+            self._drop()
+            return Outcome(
+                error=f"the worker cannot keep it: {err.strerror}",
+                hint="it takes three times its size in /tmp",
+            )
+        return Outcome()
 
     def work_long(self, name: str) -> Outcome:
         """Work on the long item, all of which has been taken; where nothing comes of it, drop all."""
         if self._work_long is None:
             raise AssertionError("the models were not loaded, or the task takes no long items")
         long = self._begun()
-        long.given.flush()
         outcome = self._work_long(name, Path(f"/proc/self/fd/{long.given.fileno()}"), long.made(name))
         if outcome.error:
             self._drop()
@@ -92,5 +102,6 @@ class _Long:
         return Path(self._folder.name) / Path(name).name
 
     def close(self) -> None:
-        self.given.close()
+        with suppress(OSError):  # a full disk is full while closing too
+            self.given.close()
         self._folder.cleanup()

@@ -1,5 +1,7 @@
 """Videos in jobs: they travel in pieces, arrive whole or not at all, and are listed as finished."""
 
+import resource
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +150,23 @@ def test_a_failure_leaves_nothing_and_the_next_item_works(
     assert not list(small_pieces.iterdir())
     assert not (tmp_path / "out").exists()
     assert not driven(handle, item_of(tmp_path, b"abc")).error
+
+
+def test_a_workers_disk_is_full(handle: Handle, tmp_path: Path, small_pieces: Path) -> None:
+    haul = hauled(handle, item_of(tmp_path, bytes(50)))
+    haul.send(next(haul))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, before[1]))
+    try:
+        outcome = haul.send(None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert outcome.error == "the worker cannot keep it: File too large"
+    assert outcome.hint
+    assert not list(small_pieces.iterdir())
+    haul.close()
 
 
 def test_a_file_that_went_away_is_a_failure(handle: Handle, tmp_path: Path) -> None:
