@@ -162,7 +162,6 @@ class RayCrew:
             if outcome.error:
                 self._give_up(actor, "; ".join(filter(None, (outcome.error, outcome.hint))))
             return
-        actor.deaths = 0
         ticket = actor.tickets.pop(pending)
         if ticket in actor.hauls and not (isinstance(outcome, Outcome) and outcome.error):
             self._haul(actor, ticket, outcome)
@@ -177,6 +176,7 @@ class RayCrew:
             self._finish(actor, ticket, end.value)
 
     def _finish(self, actor: _Actor, ticket: int, outcome: Outcome) -> None:
+        actor.deaths = 0
         haul = actor.hauls.pop(ticket, None)
         if haul is not None:
             haul.close()
@@ -195,7 +195,7 @@ class RayCrew:
                     self._make(name, ray_node_id, deaths=0)
         machines = {place.partition("/")[0] for place in self._given_up}
         if roster and not self._actors and roster.keys() <= machines:
-            raise NoWorkersError(f"no worker can do this: {', '.join(sorted(self._given_up.values()))}")
+            raise NoWorkersError(f"no worker can do this: {', '.join(sorted(set(self._given_up.values())))}")
 
     def _places(self, ray_node_id: str) -> int:
         """Return how many actors a machine has room for; 0 while Ray does not know it."""
@@ -233,7 +233,8 @@ class RayCrew:
 
     def _give_up(self, actor: _Actor, reason: str) -> None:
         _log.error("%s cannot work: %s", actor.name, reason)
-        self._given_up[f"{actor.ray_node_id}/{actor.name.rpartition('/')[2]}"] = f"{actor.name}: {reason}"
+        node_id, _, number = actor.name.rpartition("/")
+        self._given_up[f"{actor.ray_node_id}/{number}"] = f"{node_id}: {reason}"
         self._end(actor, died=True)
 
     def _end(self, actor: _Actor, *, died: bool) -> None:
