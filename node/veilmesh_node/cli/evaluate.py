@@ -69,6 +69,8 @@ def verification(
 
     Features are kept in REPORT_DIR/samples.sqlite, so a second run is quick: delete it with the photos.
     """
+    _require_head(cluster)
+
     from veilmesh_ml import load_engine
     from veilmesh_ml.evaluate.report import write_report
     from veilmesh_ml.evaluate.sample_cache import SampleCache
@@ -136,6 +138,8 @@ def anonymizers(
     What was measured is kept in REPORT_DIR/anonymizers-cache, so a run that was stopped goes on: delete it
     with the photos.
     """
+    _require_head(cluster)
+
     from veilmesh_ml.evaluate.anonymizers import METHODS, Settings, evaluate_anonymizers
     from veilmesh_ml.evaluate.anonymizers_report import anonymizers_report
     from veilmesh_ml.evaluate.report import write_report
@@ -155,6 +159,19 @@ def anonymizers(
     report = anonymizers_report(found)
     _, page = write_report(report, report_folder)
     output.show(dict(report.document), lambda: _show_anonymizers(found, page), as_json=as_json)
+
+
+def _require_head(cluster: Path | None) -> None:
+    """Return if no cluster is asked for, or its head runs: before anything is loaded.
+
+    Raises:
+        ClusterDownError: none runs from there.
+    """
+    if cluster is None:
+        return
+    from veilmesh_node.cluster.head_line import head_document
+
+    head_document(cluster)
 
 
 def _measurers(cluster: Path | None, settings: "Settings") -> "AbstractContextManager[Measurers | None]":

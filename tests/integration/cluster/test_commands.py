@@ -164,6 +164,26 @@ def test_many_pictures_without_a_cluster(node: LiveNode, pictures: Path, tmp_pat
     assert (report["complete"], report["left"]) == (False, 200)
 
 
+@pytest.mark.parametrize("what", ["verification", "anonymizers"])
+def test_an_evaluation_whose_cluster_is_down(node: LiveNode, tmp_path: Path, what: str) -> None:
+    words = ("evaluate", what, "--data", tmp_path, "-o", tmp_path / "out", "--cluster", node.home.folder)
+    answer = run(*words)
+    assert (answer.exit_code, answer.refusal) == (ExitCode.UNAVAILABLE, "CLUSTER_DOWN")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_video_without_a_cluster(node: LiveNode, tmp_path: Path) -> None:
+    """One is enough to want workers."""
+    pytest.importorskip("av")
+    (tmp_path / "film.mp4").write_bytes(b"nobody looks at it")
+    out = tmp_path / "out"
+    answer = run(
+        "cluster", "submit", "anonymize", tmp_path / "film.mp4", "-o", out, "--home", node.home.folder
+    )
+    assert (answer.exit_code, answer.refusal) == (ExitCode.UNAVAILABLE, "CLUSTER_DOWN")
+    assert json.loads((out / ".veilmesh-report.json").read_text())["left"] == 1
+
+
 @pytest.mark.faces
 def test_few_pictures_need_none(node: LiveNode, pictures: Path, tmp_path: Path) -> None:
     pytest.importorskip("dlib")
