@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from veilmesh_ml.errors import RegionError
@@ -71,9 +72,7 @@ def face_region(shape: tuple[int, ...], face: Face, grow: float = 0.0) -> Region
     window = _window(outline, margin, shape)
     mask = _filled(window, [outline])
     if margin:
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-        padded = _filled(_padded(window, margin), [outline])
-        mask = np.asarray(cv2.dilate(padded, disc)[margin:-margin, margin:-margin], dtype=np.uint8)
+        mask = _widened(_filled(_padded(window, margin), [outline]), margin)
     return _checked(Region(window, mask.astype(np.bool_)))
 
 
@@ -140,6 +139,24 @@ def _filled(window: Box, outlines: list[NDArray[np.int64]], line_px: int = 0) ->
     if line_px:
         cv2.polylines(mask, shifted, isClosed=True, color=1, thickness=line_px)
     return mask
+
+
+def _widened(mask: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
+    """Return a convex shape dilated by a disc of this radius, without the mask's outer `margin` pixels.
+
+    The very pixels that `cv2.dilate` gives, which takes ten times as long and more: of a convex shape every
+    row is one run of pixels, and so is every row of what it is dilated to.
+    """
+    side = 2 * margin + 1
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).sum(axis=1, dtype=np.int64) // 2
+    width = mask.shape[1]
+    filled = mask.any(axis=1)
+    first = np.where(filled, mask.argmax(axis=1), 2 * width + side)  # [row]; of an empty one, beyond all
+    last = np.where(filled, width - 1 - mask[:, ::-1].argmax(axis=1), -width - side)
+    low = (sliding_window_view(first, side) - reach).min(axis=1)[:, np.newaxis]
+    high = (sliding_window_view(last, side) + reach).max(axis=1)[:, np.newaxis]
+    columns = np.arange(margin, width - margin)
+    return np.asarray((columns >= low) & (columns <= high), dtype=np.uint8)
 
 
 def _window(outline: NDArray[np.int64], margin: int, shape: tuple[int, ...]) -> Box:

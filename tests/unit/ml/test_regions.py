@@ -2,6 +2,7 @@ import pytest
 
 pytest.importorskip("dlib")
 
+import cv2
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +51,34 @@ def test_growing_adds_on_every_side(astronaut_faces: list[Face]) -> None:
     assert grown.window.right > plain.window.right
     assert grown.window.bottom > plain.window.bottom
     assert grown.pixels > 1.5 * plain.pixels
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    right=st.integers(-20, 500),
+    down=st.integers(-40, 500),
+    grow=st.floats(0.05, 1.0),
+    scale=st.sampled_from([0.05, 0.1, 0.2]),
+)
+def test_growing_is_dilation_by_a_disc(
+    astronaut_faces: list[Face], right: int, down: int, grow: float, scale: float
+) -> None:
+    face = astronaut_faces[0].scaled(scale).moved(right, down)
+    outline = face_outline(face.landmarks)
+    margin = round(grow * float(np.ptp(outline[:, 0])))
+    room = margin + 1
+    canvas = np.zeros((512 + 2 * room, 512 + 2 * room), dtype=np.uint8)
+    cv2.fillPoly(canvas, [(outline + room).astype(np.int32)], 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    expected = cv2.dilate(canvas, disc)[room:-room, room:-room].astype(np.bool_)
+    try:
+        region = face_region(PICTURE, face, grow)
+    except RegionError:
+        assert not expected.any()
+        return
+    found = np.zeros_like(expected)
+    found[region.rows_and_columns] = region.mask
+    assert np.array_equal(found, expected)
 
 
 @settings(max_examples=60, deadline=None)
