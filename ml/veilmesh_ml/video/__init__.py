@@ -22,6 +22,7 @@
 | `association` | which of the faces found belongs to which track |
 | `steady` | landmarks that do not tremble |
 | `tracker` | every face through all frames: filled both ways, kept until it is gone |
+| `excerpt` | the part of a frame about one face |
 | `disguise` | one surrogate per track, and the release gate |
 | `leaving` | who is left as they are: `--keep` and `--only` |
 | `sightings` | where tracks are in a few frames, for thumbnails |

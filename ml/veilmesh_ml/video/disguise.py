@@ -17,9 +17,10 @@ are so like one flat grey to the encoder that the gate would refuse whatever is 
 mask at once.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -27,24 +28,25 @@ from veilmesh_ml.anonymizers import AnonymizedImage, Anonymizer
 from veilmesh_ml.anonymizers.anonymizer import Recasting
 from veilmesh_ml.anonymizers.mask import Mask
 from veilmesh_ml.comparison import Features
-from veilmesh_ml.engine import CHIP_PX
+from veilmesh_ml.engine import CHIP_PX, Engine
 from veilmesh_ml.errors import RegionError
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.gate import Candidate, ReleaseGate
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.keystream import derive
-from veilmesh_ml.regions import face_region
+from veilmesh_ml.regions import face_outline, face_region
 from veilmesh_ml.sample_features import sample_features
+from veilmesh_ml.video.excerpt import REACH, Excerpt, change
 from veilmesh_ml.video.place import Place
 
 CAST_ON: Final = 6  # frames of a new track that the gate should pass, and at least half of them
 CLIMBS: Final = 3  # within frames that are settled together, before they are masked
-CAST_AMONG: Final = 5  # attempts and methods that are tried for a new track
+CAST_AMONG: Final = 5  # attempts and methods that are tried for a new track; where none helps, as many more
 MASK_GROWN: Final = 0.25  # widths of the face, beside the slack
-REACH: Final = 1.25  # widths of the box, on every side: no mask reaches farther
 
 _Where = tuple[int, int]  # frame and track
 _Rung = tuple[Anonymizer, int]  # and attempt
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,21 +116,20 @@ class Disguises:
         self._people: dict[int, _Person] = {}
         self.records: dict[int, TrackRecord] = {}
 
-    def settle(self, shots: Sequence[Shot], later: "Callable[[int], Sequence[Shot]]") -> list[Disguised]:
+    def settle(
+        self, shots: Sequence[Shot], later: Callable[[Collection[int]], Iterable[Shot]]
+    ) -> list[Disguised]:
         """Return these frames with every face changed so that the gate passes it.
 
         Args:
             shots: frames that follow each other.
-            later: some of a track's frames beyond these, in which it is seen; asked for where it is new.
+            later: of tracks that are new, the `best` frames beyond these, and no others in them.
         """
-        scene = _Scene(shots, self._gate)
-        for track in scene.tracks:
-            if track not in self._people:
-                self._cast(track, [*scene.samples(track), *_Scene(later(track), self._gate).samples(track)])
-        outputs = [
-            self._change(shot, scene, index, shot.places.keys(), _Output(shot.picture, {}))
-            for index, shot in enumerate(shots)
-        ]
+        scene = _Scene(shots, self._gate.engine)
+        self._cast_new(scene, later)
+        outputs = [_Output(shot.picture.copy()) for shot in shots]
+        for index, (shot, output) in enumerate(zip(shots, outputs, strict=True)):
+            self._change(shot, scene, index, shot.places.keys(), output)
         closest: dict[_Where, float | None] = {}
         attacked = {scene.best(track)[0] for track in scene.tracks}
         waiting = set(scene.faces)
@@ -138,7 +139,7 @@ class Disguises:
             if not batch:
                 break
             gate = self._gate if batch[0] in attacked else self._glance
-            candidates = [outputs[where[0]].candidate(scene.sample(where)) for where in batch]
+            candidates = [outputs[where[0]].candidate(scene, where) for where in batch]
             refused: set[int] = set()
             for where, verdict in zip(batch, gate.judge_all(candidates), strict=True):
                 closest[where] = verdict.closest_dissimilarity
@@ -149,7 +150,7 @@ class Disguises:
                 self._people[track].climb()
             for index in {index for index, track in scene.faces if track in refused}:
                 near = _near(shots[index], refused)
-                outputs[index] = self._change(shots[index], scene, index, near, outputs[index])
+                self._change(shots[index], scene, index, near, outputs[index])
                 waiting.update((index, track) for track in near if (index, track) in scene.faces)
         self._record(shots, outputs, closest, attacked)
         for track in scene.tracks:
@@ -168,39 +169,61 @@ class Disguises:
             self._people[track].resume(person)
         self.records.update(state["records"])
 
+    def _cast_new(self, scene: "_Scene", later: Callable[[Collection[int]], Iterable[Shot]]) -> None:
+        new = {track: scene.samples(track) for track in scene.tracks if track not in self._people}
+        for shot in later(new) if new else ():
+            beyond = _Scene([shot], self._gate.engine)
+            for track in beyond.tracks:
+                new[track] += beyond.samples(track)
+        for track, samples in new.items():
+            self._cast(track, samples)
+
     def _cast(self, track: int, samples: Sequence["_Sample"]) -> None:
         """Find the surrogate that the gate passes on most of these frames; it is chosen for the first.
 
         One that it passes on all ends the search, and one that it passes on half once `CAST_AMONG` were
-        tried. Where none passes on half, the track is masked.
+        tried. Where none of these was, every second of the others is tried. Where none passes on half, the
+        track is masked.
         """
         person = _Person.of(self._methods, derive(self._key, "track", track))
         self._people[track] = person
         if any(self._shows_nothing(sample) for sample in samples):
             person.height = len(person.rungs)
             return
-        passed: list[int] = []
-        for rung in person.rungs:
-            passed.append(self._passed(rung, samples))
-            if passed[-1] == len(samples) or (len(passed) >= CAST_AMONG and any(passed)):
+        heights = [*range(len(person.rungs))]
+        passed: dict[int, int] = {}
+        for height in [*heights[:CAST_AMONG], *heights[CAST_AMONG + 1 :: 2]]:
+            passed[height] = self._passed(person.rungs[height], samples, max(passed.values(), default=0))
+            if passed[height] == len(samples) or (len(passed) >= CAST_AMONG and any(passed.values())):
                 break
-        best = max(range(len(passed)), key=lambda height: passed[height])
+        best = max(passed, key=lambda height: passed[height])
         person.refused = len(passed) - (passed[best] == len(samples))
         person.height = best if 2 * passed[best] >= len(samples) else len(person.rungs)
 
-    def _passed(self, rung: "_Rung", samples: Sequence["_Sample"]) -> int:
-        """Return on how many of these frames the gate passes it; 0 where it is less than half."""
-        passed = 0
-        for number, sample in enumerate(samples):
-            passed += self._passes(rung, sample)
-            if 2 * (number + 1 - passed) > len(samples):
-                return 0
-        return passed
+    def _passed(self, rung: "_Rung", samples: Sequence["_Sample"], surpassing: int) -> int:
+        """Return on how many of these frames the gate passes it; 0 where on less than half, or on no more.
+
+        After the first, those that were refused most often come first: they decide soonest.
+        """
+        may_be_refused = len(samples) - max(surpassing + 1, (len(samples) + 1) // 2)
+        first, *others = samples
+        refused = 0
+        for sample in (first, *sorted(others, key=lambda each: -each.refused)):
+            if not self._passes(rung, sample):
+                sample.refused += 1
+                refused += 1
+                if refused > may_be_refused:
+                    return 0
+        return len(samples) - refused
 
     def _passes(self, rung: "_Rung", sample: "_Sample") -> bool:
-        anonymizer, attempt = rung
-        anonymized = anonymizer.anonymize(sample.picture, [sample.face], attempt=attempt)
-        return self._gate.judge_all([Candidate(anonymized, sample.face, sample.original)])[0].passed
+        """Whether the gate passes it; what it would refuse as it is, is not attacked."""
+        changed = sample.excerpt.anonymized(*rung)
+        candidate = Candidate(changed, sample.excerpt.face, sample.original)
+        bare = replace(candidate, anonymized=replace(changed, face_findable=False))
+        return all(
+            gate.judge_all([each])[0].passed for gate, each in ((self._glance, bare), (self._gate, candidate))
+        )
 
     def _shows_nothing(self, sample: "_Sample") -> bool:
         """Whether one flat grey would already be refused."""
@@ -208,7 +231,7 @@ class Disguises:
 
     def _change(
         self, shot: Shot, scene: "_Scene", index: int, tracks: Collection[int], output: "_Output"
-    ) -> "_Output":
+    ) -> None:
         """Change these faces of a frame, those that are masked last; undo first what was done to them."""
         rungs: list[tuple[int, _Rung]] = []
         for track, place in shot.places.items():
@@ -218,11 +241,9 @@ class Disguises:
                 rungs.append((track, self._people[track].rung))
             elif _is_in(shot.picture, place.face):
                 rungs.append((track, (Mask(grow=min(1.0, MASK_GROWN + place.slack)), 0)))
-        output = output.without(tracks, shot.picture)
-        for track, (anonymizer, attempt) in sorted(rungs, key=lambda rung: rung[1][0].name == Mask.name):
-            changed = anonymizer.anonymize(output.picture, [shot.places[track].face], attempt=attempt)
-            output = output.with_face(track, changed)
-        return output
+        output.undo(tracks, shot.picture)
+        for track, rung in sorted(rungs, key=lambda rung: rung[1][0].name == Mask.name):
+            output.faces[track] = change(output.picture, shot.places[track].face, *rung)
 
     def _record(
         self,
@@ -298,20 +319,31 @@ class _Person:
         self._climbed = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(eq=False)
 class _Sample:
-    """A face before it was changed: frame and track, the picture, where it is there, and its features."""
+    """A face before it was changed.
 
-    where: _Where
-    picture: RgbImage
-    face: Face
-    original: Features
+    Attributes:
+        engine: encodes it, where its features are asked for.
+        excerpt: the face.
+        refused: how often the gate said no to a surrogate for it.
+    """
+
+    engine: Engine
+    excerpt: Excerpt
+    refused: int = 0
+
+    @cached_property
+    def original(self) -> Features:
+        """Its features, float64 (d,)."""
+        found: Features = sample_features(self.engine, self.excerpt.picture, [self.excerpt.face])[0]
+        return found
 
 
 class _Scene:
     """The frames that are settled together, and those faces in them that are where they seem to be."""
 
-    def __init__(self, shots: Sequence[Shot], gate: ReleaseGate) -> None:
+    def __init__(self, shots: Sequence[Shot], engine: Engine) -> None:
         self.faces: dict[_Where, Face] = {
             (index, track): place.face
             for index, shot in enumerate(shots)
@@ -320,60 +352,51 @@ class _Scene:
         }
         self.tracks = sorted({track for _, track in self.faces})
         self._shots = shots
-        self._gate = gate
+        self._engine = engine
         self._samples: dict[_Where, _Sample] = {}
 
     def sample(self, where: _Where) -> _Sample:
         if where not in self._samples:
-            picture, face = self._shots[where[0]].picture, self.faces[where]
-            original = sample_features(self._gate.engine, picture, [face])[0]
-            self._samples[where] = _Sample(where, picture, face, original)
+            excerpt = Excerpt.of(self._shots[where[0]].picture, self.faces[where])
+            self._samples[where] = _Sample(self._engine, excerpt)
         return self._samples[where]
 
     def best(self, track: int) -> list[_Where]:
-        """Return half of `CAST_ON` of a track's faces: found by the detector, and large."""
-        own = [where for where in self.faces if where[1] == track]
-        places = {where: self._shots[where[0]].places[track] for where in own}
-        own.sort(key=lambda where: (not places[where].seen, -places[where].width_px))
-        return own[: CAST_ON // 2]
+        return best({where: self._shots[where[0]].places[track] for where in self.faces if where[1] == track})
 
     def samples(self, track: int) -> list[_Sample]:
         return [self.sample(where) for where in self.best(track)]
 
 
+def best(places: Mapping[_Key, Place]) -> list[_Key]:
+    """Return half of `CAST_ON` of a track's frames: where the detector found it, and it is large."""
+    order = sorted(places, key=lambda each: (not places[each].seen, -places[each].width_px))
+    return order[: CAST_ON // 2]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Output:
-    """A frame with its faces changed, and how each was."""
+    """A frame whose faces are changed, in place, and how each was."""
 
     picture: RgbImage
-    faces: Mapping[int, AnonymizedImage]
+    faces: dict[int, AnonymizedImage] = field(default_factory=dict)
 
     @property
     def windows(self) -> tuple[Box, ...]:
         return tuple(area.window for changed in self.faces.values() for area in changed.changed)
 
-    def with_face(self, track: int, changed: AnonymizedImage) -> "_Output":
-        bare = replace(changed, image=changed.image[:0])
-        return _Output(changed.image, {**self.faces, track: bare})
+    def undo(self, tracks: Collection[int], original: RgbImage) -> None:
+        """Bring the original back where these were changed: with all whose windows meet theirs."""
+        for track in tracks:
+            for area in self.faces[track].changed if track in self.faces else ():
+                part = slice(area.window.top, area.window.bottom), slice(area.window.left, area.window.right)
+                self.picture[part] = original[part]
+            self.faces.pop(track, None)
 
-    def without(self, tracks: Collection[int], original: RgbImage) -> "_Output":
-        """Return it with the original where these were changed: with all whose windows meet theirs."""
-        undone = [
-            area.window for track in tracks if track in self.faces for area in self.faces[track].changed
-        ]
-        if not undone:
-            return self
-        picture = self.picture.copy()
-        for window in undone:
-            part = slice(window.top, window.bottom), slice(window.left, window.right)
-            picture[part] = original[part]
-        kept = {track: changed for track, changed in self.faces.items() if track not in tracks}
-        return _Output(picture, kept)
-
-    def candidate(self, sample: _Sample) -> Candidate:
+    def candidate(self, scene: _Scene, where: _Where) -> Candidate:
         """Return a face of it for the gate, which is not to look whether one is still found."""
-        whole = replace(self.faces[sample.where[1]], image=self.picture, face_findable=False)
-        return Candidate(whole, sample.face, sample.original)
+        whole = replace(self.faces[where[1]], image=self.picture, face_findable=False)
+        return Candidate(whole, scene.faces[where], scene.sample(where).original)
 
 
 def _near(shot: Shot, tracks: Collection[int]) -> set[int]:
@@ -392,6 +415,9 @@ def _near(shot: Shot, tracks: Collection[int]) -> set[int]:
 
 
 def _is_in(picture: RgbImage, face: Face) -> bool:
+    outline = face_outline(face.landmarks)
+    if (outline >= 0).all() and (outline < picture.shape[1::-1]).all():
+        return True
     try:
         face_region(picture.shape, face)
     except RegionError:

@@ -7,7 +7,7 @@ out or nothing; what is piped out is the exception. A run that is killed is gone
 import hashlib
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from veilmesh_ml.keystream import KEY_BYTES
 from veilmesh_ml.release import DEFAULT_METHOD
 from veilmesh_ml.surrogate.bank import Donor
 from veilmesh_ml.video.centerface import CenterFace
-from veilmesh_ml.video.disguise import Disguises, Shot, TrackRecord
+from veilmesh_ml.video.disguise import Disguises, Shot, TrackRecord, best
 from veilmesh_ml.video.encoding import Encoding
 from veilmesh_ml.video.inputs import PIPE, is_numbered
 from veilmesh_ml.video.leaving import Choice, Leaving
@@ -366,10 +366,16 @@ class _Pipeline:
         self.progress(self.done, self.reader.facts.frames)
         self.writer.settled(self._state)
 
-    def _later(self, track: int) -> list[Shot]:
-        """Return the held frames in which a track is seen."""
+    def _later(self, tracks: Collection[int]) -> Iterator[Shot]:
+        """Yield the best of the held frames in which these tracks are seen."""
+        wanted: dict[int, dict[int, Place]] = {}
+        for track in tracks:
+            sure = {
+                number: place for number, place in self.tracker.sightings(track).items() if not place.slack
+            }
+            for number in best(sure):
+                wanted.setdefault(number, {})[track] = sure[number]
         first = self._read - len(self._held)
-        return [
-            Shot(number, to_rgb(self._held[number - first], self.reader.orientation), {track: place})
-            for number, place in self.tracker.sightings(track).items()
-        ]
+        for number in sorted(wanted):
+            picture = to_rgb(self._held[number - first], self.reader.orientation)
+            yield Shot(number, picture, wanted[number])
