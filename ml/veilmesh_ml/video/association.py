@@ -1,14 +1,15 @@
 """Which of the faces found belongs to which track: the pairs that overlap most, all together.
 
 The Hungarian method over boxes, as SORT has it (Bewley and others 2016); boxes are grown first, for between
-two looks a face may have moved by its own width.
+two looks a face may have moved by its own width. It is dlib's, which is loaded anyway: loading SciPy takes
+longer than all assignments of a clip.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+import dlib
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from veilmesh_ml.face import Box
 
@@ -20,12 +21,10 @@ def associate(expected: Sequence[Box], found: Sequence[Box]) -> dict[int, int]:
     """Return which box found is which expected one: indexes of `found` to those of `expected`."""
     if not expected or not found:
         return {}
-    overlap = np.array(
-        [[one.grown(GROWN).overlap(other.grown(GROWN)) for other in expected] for one in found]
-    )
-    rows, columns = linear_sum_assignment(overlap, maximize=True)
-    return {
-        int(row): int(column)
-        for row, column in zip(rows, columns, strict=True)
-        if overlap[row, column] >= LEAST_OVERLAP
-    }
+    side = max(len(expected), len(found))
+    overlap = np.zeros((side, side))  # [found, expected], and nobody's, so that there are as many of both
+    for row, one in enumerate(found):
+        for column, other in enumerate(expected):
+            overlap[row, column] = one.grown(GROWN).overlap(other.grown(GROWN))
+    columns = dlib.max_cost_assignment(dlib.matrix(overlap))
+    return {row: column for row, column in enumerate(columns) if overlap[row, column] >= LEAST_OVERLAP}

@@ -67,7 +67,7 @@ class CenterFace:
         free = {_INPUT: ("n", 3, "height", "width")}
         maps = {name: ("n", count, "rows", "columns") for name, count in _MAPS.items()}
         content = with_sizes(locate(CENTERFACE).read_bytes(), {**free, **maps})
-        return cls(onnx_session(content, CENTERFACE.name, threads=threads, keep_memory=False))
+        return cls(onnx_session(content, CENTERFACE.name, threads=threads))
 
     def find(self, image: RgbImage, floor: float) -> list[FoundFace]:
         """Return the faces whose confidence is above `floor`, surest first; of two upon another the surer.
@@ -103,11 +103,9 @@ def decoded(maps: Sequence[NDArray[np.float32]], back: NDArray[np.float64], floo
     size = np.exp(sizes[::-1, rows, columns].T) * _STRIDE * back
     low, high = middle - size / 2, middle + size / 2
     parts = points[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]  # [n, 5, 2], in sizes of the face
+    edges = np.rint(np.concatenate([low, high], axis=1)).astype(np.int64).tolist()
+    places = np.asarray(low[:, np.newaxis] + parts * size[:, np.newaxis], dtype=np.float64)
+    confidences = middles[0, rows, columns].tolist()
     return [
-        FoundFace(
-            Box(*(round(float(edge)) for edge in (*low[n], *high[n]))),
-            float(middles[0, row, column]),
-            np.asarray(low[n] + parts[n] * size[n], dtype=np.float64),
-        )
-        for n, (row, column) in enumerate(zip(rows, columns, strict=True))
+        FoundFace(Box(*each), sure, own) for each, sure, own in zip(edges, confidences, places, strict=True)
     ]

@@ -17,13 +17,15 @@ Grey: TypeAlias = NDArray[np.uint8]  # (height, width)
 Points: TypeAlias = NDArray[np.float64]  # (n, 2): x, y in pixels
 Motion: TypeAlias = NDArray[np.float64]  # (2, 3): a similarity
 
-GRID: Final = 9  # points in a row and in a column
+GRID: Final = 7  # points in a row and in a column
 REACH: Final = 1.0  # widths of the face, on every side: no face moves farther from frame to frame
 WORKED_AT_PX: Final = 96  # wide; larger faces are scaled down
 BACK_WITHIN_PX: Final = 1.0  # at that size
 AGREE_WITHIN_PX: Final = 1.5
-LEAST_POINTS: Final = 20  # of the grid's, that agree
+LEAST_POINTS: Final = 12  # of the grid's, that agree
 MOST_GROWTH: Final = 1.25  # from frame to frame, and least shrinking
+_STEPS: Final = np.linspace(0, 1, GRID)
+_GRID: Final[Points] = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)  # in the unit square
 
 
 def follow(before: Grey, after: Grey, landmarks: Points) -> Motion | None:
@@ -47,8 +49,7 @@ def follow(before: Grey, after: Grey, landmarks: Points) -> Motion | None:
         return None
     first, second = (_cut(grey, window, scale) for grey in (before, after))
     corner = np.array([window.left, window.top])
-    inner = _grid(low, high) - corner
-    points = (inner * scale).astype(np.float32)
+    points = ((low + _GRID * (high - low) - corner) * scale).astype(np.float32)
     inside = ((points >= 0) & (points < first.shape[::-1])).all(axis=1)
     if inside.sum() < LEAST_POINTS:
         return None
@@ -80,11 +81,6 @@ def came_back(
     error = np.linalg.norm(back - points, axis=1)
     good = (found[:, 0] > 0) & (found_back[:, 0] > 0) & (error < BACK_WITHIN_PX)
     return np.asarray(there, dtype=np.float32), good
-
-
-def _grid(low: Points, high: Points) -> Points:
-    across, down = (np.linspace(low[axis], high[axis], GRID) for axis in (0, 1))
-    return np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
 
 
 def _cut(grey: Grey, window: Box, scale: float) -> Grey:
