@@ -93,6 +93,11 @@ class Place:
         apart = float(np.linalg.norm(self.landmarks - other.landmarks, axis=1).mean())
         return apart / max(self.width_px, other.width_px)
 
+    def larger(self, other: Self) -> Self:
+        """Return the larger of two places of one face, which may be where the other is."""
+        larger = max(self, other, key=lambda each: float(each.size.prod()))
+        return replace(larger, seen=False, slack=max(larger.slack, UNSURE + self.distance(other)))
+
     def blended(self, other: Self, share: float) -> Self:
         """Return the place between two that were reached from both ends, `share` of the way to the other.
 

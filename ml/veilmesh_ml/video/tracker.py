@@ -34,6 +34,9 @@ LINGER: Final = 25  # frames that a face is kept unseen
 VELOCITY_KEPT: Final = 0.8  # a frame: what is not seen to move comes to rest
 LOOKED_FOR: Final = 0.5  # widths: what may be farther off is not looked for
 AGREES_WITHIN: Final = 0.08  # widths of the face: landmarks found there and followed to there
+# times: a face at the picture's border that is so much larger at the next look had been seen in part alone
+SEEN_IN_PART: Final = 1.3
+AT_BORDER: Final = 0.1  # widths of the box
 HIDDEN_BY: Final = 0.3  # overlap: an unsure place beneath a sure one of another track is that face's
 
 
@@ -208,16 +211,36 @@ class Tracker:
     def _fill(self, track: Track, place: Place) -> None:
         """Enter a sighting, and bring what lies between it and the last one in line with both."""
         now, last = self._newest, track.last_seen
-        if last in track.places:
-            track.velocity = (place.centre - track.places[last].centre) / (now - last)
-        back = self._followed_back(place, last + 1)
-        for number in range(last + 1, now):
-            if number in track.places and number in back:
-                share = (number - last) / (now - last)
-                track.places[number] = track.places[number].blended(back[number], share)
+        before = track.places.get(last)
+        if before is not None:
+            track.velocity = (place.centre - before.centre) / (now - last)
+        if before is not None and self._was_seen_in_part(before, place):
+            self._make_whole(track, self._followed_back(place, max(self._taken + 1, now - self._linger)))
+        else:
+            back = self._followed_back(place, last + 1)
+            for number in range(last + 1, now):
+                if number in track.places and number in back:
+                    share = (number - last) / (now - last)
+                    track.places[number] = track.places[number].blended(back[number], share)
         track.places[now] = place
         track.last_seen = now
         track.sightings += 1
+
+    def _was_seen_in_part(self, before: Place, now: Place) -> bool:
+        return self._is_at_border(before) and now.size.mean() > SEEN_IN_PART * before.size.mean()
+
+    def _make_whole(self, track: Track, back: Mapping[int, Place]) -> None:
+        """Let a face be as large as it turned out to be, back to where it was not at the border."""
+        for number, earlier in back.items():  # the latest first
+            place = track.places.get(number)
+            if place is None or (number <= track.last_seen and not self._is_at_border(place)):
+                break
+            if place.slack:
+                track.places[number] = place.larger(earlier)
+
+    def _is_at_border(self, place: Place) -> bool:
+        near = place.box.grown(AT_BORDER)
+        return near.within(*self._views[self._newest].grey.shape) != near
 
     def _begin(self, place: Place) -> None:
         """Begin a track, and follow it back to where the face came from."""

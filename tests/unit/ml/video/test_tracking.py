@@ -219,3 +219,28 @@ def test_a_faint_sign_goes_on_with_a_track_and_begins_none(
     assert all(len(each) == 1 for each in found)
     (last,) = found[-1]
     assert last[0].sightings == 5
+
+
+@pytest.mark.parametrize(("right", "grows"), [(SIDE + 2, True), (SIDE - 60, False)])
+def test_a_face_that_comes_in_by_the_border_is_as_large_as_it_turns_out(
+    engine: Engine, moving: tuple[list[RgbImage], list[Face]], right: int, grows: bool
+) -> None:
+    part, whole = (
+        Place.around(box, box, 0.5)
+        for box in (Box(right - 42, 60, right, 120), Box(right - 75, 40, right, 140))
+    )
+
+    class ByTheBorder(Sentry):
+        def look(self, picture: RgbImage) -> Looked:
+            super().look(picture)
+            return Looked([whole if self.looked_at[-1] == 5 else part], [])
+
+    pictures = [picture.copy() for picture in [moving[0][0]] * 6]
+    tracker = Tracker(ByTheBorder(engine, pictures, [None] * 6), every=5)
+    for picture in pictures:
+        tracker.add(picture)
+    tracker.end()
+    first = [place for _, place in tracker.take()]
+    assert len(first) == 1
+    assert bool(first[0].size.mean() > 0.9 * whole.size.mean()) == grows
+    assert first[0].slack > 0
