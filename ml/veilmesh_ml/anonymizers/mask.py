@@ -2,9 +2,7 @@
 
 from typing import Final
 
-import numpy as np
-
-from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, repaint, require
+from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, ChangedArea, require
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.regions import face_region
@@ -32,11 +30,30 @@ class Mask:
 
     def anonymize(self, image: RgbImage, faces: list[Face], *, attempt: int = 0) -> AnonymizedImage:
         """Every further attempt takes the next grey level and grows twice as far."""
-        grey, grow = (self.grey + GREY_STEP * attempt) % 256, self.grow * 2**attempt
-        changed_image, areas = repaint(
-            image,
-            faces,
-            lambda shape, face: face_region(shape, face, grow),
-            lambda window, _face, _index: np.full_like(window, grey),
-        )
-        return AnonymizedImage(changed_image, self.name, {"grey": grey, "grow": grow}, areas)
+        tried, result = self._tried(attempt), image.copy()
+        areas = tuple(_cover(result, face, *tried) for face in faces)
+        return self._made(result, tried, areas)
+
+    def cover(self, image: RgbImage, face: Face, *, attempt: int = 0) -> AnonymizedImage:
+        """Cover a face in place, as `anonymize` does in a copy; return where, and no picture.
+
+        Raises:
+            RegionError: the face lies outside the picture.
+        """
+        tried = self._tried(attempt)
+        return self._made(image[:0], tried, (_cover(image, face, *tried),))
+
+    def _tried(self, attempt: int) -> tuple[int, float]:
+        return (self.grey + GREY_STEP * attempt) % 256, self.grow * 2**attempt
+
+    def _made(
+        self, image: RgbImage, tried: tuple[int, float], areas: tuple[ChangedArea, ...]
+    ) -> AnonymizedImage:
+        grey, grow = tried
+        return AnonymizedImage(image, self.name, {"grey": grey, "grow": grow}, areas)
+
+
+def _cover(image: RgbImage, face: Face, grey: int, grow: float) -> ChangedArea:
+    region = face_region(image.shape, face, grow)
+    image[region.rows_and_columns][region.mask] = grey
+    return ChangedArea(region.window, region.pixels)

@@ -243,7 +243,11 @@ class Disguises:
                 rungs.append((track, (Mask(grow=min(1.0, MASK_GROWN + place.slack)), 0)))
         output.undo(tracks, shot.picture)
         for track, rung in sorted(rungs, key=lambda rung: rung[1][0].name == Mask.name):
-            output.faces[track] = change(output.picture, shot.places[track].face, *rung)
+            face, (anonymizer, attempt) = shot.places[track].face, rung
+            if isinstance(anonymizer, Mask):
+                output.faces[track] = anonymizer.cover(output.picture, face, attempt=attempt)
+            else:
+                output.faces[track] = change(output.picture, face, anonymizer, attempt)
 
     def _record(
         self,

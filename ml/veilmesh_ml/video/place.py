@@ -54,9 +54,9 @@ class Place:
 
     @property
     def box(self) -> Box:
-        left, top = np.rint(self.centre - self.size / 2)
-        right, bottom = np.rint(self.centre + self.size / 2)
-        return Box(int(left), int(top), int(right), int(bottom))
+        (across, down), (width, height) = self.centre.tolist(), self.size.tolist()
+        left, top = round(across - width / 2), round(down - height / 2)
+        return Box(left, top, round(across + width / 2), round(down + height / 2))
 
     @property
     def face(self) -> Face:

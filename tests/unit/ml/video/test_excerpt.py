@@ -33,6 +33,18 @@ def test_a_face_is_changed_as_in_the_whole_picture(
     assert not changed.image.size
 
 
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_a_mask_covers_in_place_what_it_covers_in_a_copy(
+    astronaut: RgbImage, astronaut_faces: list[Face], attempt: int
+) -> None:
+    own = astronaut.copy()
+    changed = Mask().cover(own, astronaut_faces[0], attempt=attempt)
+    whole = Mask().anonymize(astronaut, astronaut_faces, attempt=attempt)
+    assert np.array_equal(own, whole.image)
+    assert (changed.changed, changed.parameters) == (whole.changed, whole.parameters)
+    assert not np.array_equal(own, astronaut)
+
+
 @pytest.mark.parametrize("grow", [0.15, 1.0])
 def test_the_widest_mask_fits(astronaut: RgbImage, astronaut_faces: list[Face], grow: float) -> None:
     own = astronaut.copy()
