@@ -13,7 +13,7 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 | critic, least squares (LSGAN), where the mask is | all | `critic` |
 | pixels, L1, inside the mask and (a tenth) outside | all; code of nobody: but for the features | `pixels` |
 | maps of the siamese network | own code | `maps` |
-| identity: squared distance of embeddings, nothing below `near` | all | `identity` |
+| identity: squared distance of embeddings, none below `near` | all; code of nobody: features | `identity` |
 | colours at 1/16 of the resolution | code of nobody | `colours` |
 | pixels, L1, from the donor, from brows to chin | code of nobody | `kept` |
 
@@ -30,7 +30,8 @@ photo itself, which tells a critic nothing; it is asked inside the mask alone. B
 nothing: unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made
 crooked within 5,000 steps: from brows to chin what is painted is held to it. The critic does not see these
 features, neither a donor's nor, as often, a photo's: donors are means and smoother than photos, so that it
-knew them at once, and to fool it the rim was painted in glaring strokes.
+knew them at once, and to fool it the rim was painted in glaring strokes. Nor does the siamese network guide
+more than the features there: while it did, a dark spot on the forehead said whose code it was.
 """
 
 from collections.abc import Mapping
@@ -151,7 +152,7 @@ class CiaganTraining:
             own = len(photo) // 2
             shown = scene.as_judged(pasted, own)
             fooled = self._missed(_shifted(shown), 1.0)
-            embedded, maps = self._siamese(pasted * scene.face)
+            embedded, maps = self._siamese(scene.as_guided(pasted, own))
             with torch.no_grad():
                 _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
         off, off_prior = (painted - photo).abs(), (painted - seen[:, 5:]).abs()
@@ -314,6 +315,12 @@ class _Scene:
         visible = 1 - self.hidden
         visible[:own] = 1
         return torch.cat([pictures * visible, self.seen[:, 3:5]], 1)
+
+    def as_guided(self, pictures: Any, own: int) -> Any:
+        """What the siamese network is shown of pictures: from the own-th on it guides the features alone."""
+        guides = self.inner.clone()
+        guides[:own] = 1
+        return (pictures * guides + pictures.detach() * (1 - guides)) * self.face
 
     @classmethod
     def of(cls, batch: Batch, compute: Compute) -> "_Scene":
