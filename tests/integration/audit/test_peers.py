@@ -21,7 +21,7 @@ from tests.unit.fabric.transaction_changes import flipped
 
 Chain = Sequence[bytes]
 ALTERED = 5
-PATIENCE = ("--wait", "0.5")
+PATIENCE = ("--wait", "2")  # a busy machine serves a block within that
 
 
 def verify(home: Path, *peers: DeliverServer, options: Sequence[str | Path] = PATIENCE) -> Answer:
@@ -161,7 +161,7 @@ def test_a_peer_that_does_not_deliver_what_it_has(chain: Chain, home: Path, serv
     assert (answer.exit_code, answer.refusal) == (ExitCode.UNAVAILABLE, "DELIVER_DEADLINE_EXCEEDED")
     said = answer.document["error"]["message"]
     assert f"Org2MSP at {slow.address} did not deliver block {len(chain) - 4}" in said
-    assert "within 0.5 s" in said
+    assert "within 2 s" in said
 
 
 def test_a_peer_that_answers_nothing(chain: Chain, home: Path, serve: Serve) -> None:
@@ -240,9 +240,9 @@ class TestCheckpoint:
     def test_what_was_verified_before_a_failure_is_kept(
         self, chain: Chain, home: Path, serve: Serve, tmp_path: Path
     ) -> None:
-        options = ("--checkpoint", tmp_path / "checkpoint", *PATIENCE)
+        options = ("--checkpoint", tmp_path / "checkpoint")
         slow = serve("org1", chain, hidden=4)
-        assert verify(home, slow, options=options).exit_code is ExitCode.UNAVAILABLE
+        assert verify(home, slow, options=(*options, *PATIENCE)).exit_code is ExitCode.UNAVAILABLE
         answer = verify(home, serve("org1", chain), options=options)
         assert answer.exit_code is ExitCode.OK
         assert answer.document["verified_before"] > 0
