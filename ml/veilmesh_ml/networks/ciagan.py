@@ -88,7 +88,7 @@ class Critic(nn.Module):  # type: ignore[misc]  # torch's classes have no types 
     """How real a canvas looks, for every eighth pixel: [batch, 3 + 2, 128, 128] -> [batch, 1, 8, 8].
 
     It sees the mask and the lines too: a face elsewhere than asked for is not real. Spectral normalisation
-    keeps it from judging by single pixels; the last layer has none, so that it can get as far as 0 and 1.
+    keeps it from judging by single pixels; the last layer has none, so that it can set canvases apart.
     """
 
     def __init__(self, config: CiaganConfig) -> None:

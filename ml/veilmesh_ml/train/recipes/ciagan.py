@@ -10,7 +10,7 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 
 | loss | on | weight in the config |
 |---|---|---|
-| critic, least squares (LSGAN), where the mask is | all | `critic` |
+| critic, least squares, painted above photo (relativistic), where the mask is | all | `critic` |
 | pixels, L1, inside the mask and (a tenth) outside | all; code of nobody: but for the features | `pixels` |
 | maps of the siamese network | own code | `maps` |
 | identity: squared distance of embeddings, none below `near` | all; code of nobody: features | `identity` |
@@ -19,19 +19,22 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 
 Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
 small, hence 2e-4, falling to a tenth over the last third, and more for the critic, which was beaten at once
-by a generator of 4e-4. The code is not one of N people of the training:
-such a generator paints people who exist. It is drawn (`train.identities`), and the embedding that a face of
-nobody should have is what a linear map makes of the features drawn. The critic has spectral normalisation,
-and sees what it judges shifted at random, with a gradient penalty on real photos every few steps (R1,
-Mescheder et al. 2018): there are few photos. Both are slight. With a penalty of 1 for 0.01 it said 0.5 to
-everything after 500 steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al.
-2020), it told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the
-photo itself, which tells a critic nothing; it is asked inside the mask alone. Below `near` identity costs
-nothing: unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made
-crooked within 5,000 steps: from brows to chin what is painted is held to it. The critic does not see these
-features, neither a donor's nor, as often, a photo's: donors are means and smoother than photos, so that it
-knew them at once, and to fool it the rim was painted in glaring strokes. Nor does the siamese network guide
-more than the features there: while it did, a dark spot on the forehead said whose code it was.
+by a generator of 4e-4. The code is not one of N people of the training: such a generator paints people who
+exist. It is drawn (`train.identities`), and the embedding that a face of nobody should have is what a linear
+map makes of the features drawn. The critic compares a painting with the photo that it is painted into
+(relativistic pairs: Jolicoeur-Martineau 2019; Huang et al. 2024). Asked about one canvas at a time it could
+tell nothing: trained from scratch on 720 paintings of one generator and their photos it placed 240 others no
+better than chance after 200 steps; as pairs, it placed 70 % of them. It has spectral normalisation, and sees
+what it judges shifted at random, with a gradient penalty on real photos every few steps (R1, Mescheder et
+al. 2018): there are few photos. Both are slight. With a penalty of 1 for 0.01 it said 0.5 to everything
+after 500 steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al. 2020), it
+told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the photo
+itself, which tells a critic nothing; it is asked inside the mask alone. Below `near` identity costs nothing:
+unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made crooked
+within 5,000 steps: from brows to chin what is painted is held to it. The critic does not see these features,
+neither a donor's nor, as often, a photo's: donors are means and smoother than photos, so that it knew them
+at once, and to fool it the rim was painted in glaring strokes. Nor does the siamese network guide more than
+the features there: while it did, a dark spot on the forehead said whose code it was.
 """
 
 from collections.abc import Mapping
@@ -150,8 +153,11 @@ class CiaganTraining:
             painted = self._generator(seen, batch["code"]).float()
             pasted = photo * (1 - mask) + painted * mask
             own = len(photo) // 2
-            shown = scene.as_judged(pasted, own)
-            fooled = self._missed(_shifted(shown), 1.0)
+            canvases = torch.cat([scene.as_judged(pasted, own), scene.as_judged(photo, own)])
+            shown, real = _shifted(canvases).chunk(2)
+            with torch.no_grad():
+                judged_real = self._critic(real)
+            fooled = _missed(self._critic(shown) - judged_real, real)
             embedded, maps = self._siamese(scene.as_guided(pasted, own))
             with torch.no_grad():
                 _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
@@ -175,16 +181,13 @@ class CiaganTraining:
         self._to_paint.zero_grad(set_to_none=True)
         together.backward()
         self._to_paint.step()
-        losses |= self._judge(scene.as_judged(photo, own), shown.detach(), done)
+        losses |= self._judge(real.detach(), shown.detach(), done)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judge(self, real: Any, painted: Any, done: int) -> dict[str, Any]:
         with self._compute.autocast():
-            losses = {
-                "real": self._missed(_shifted(real), 1.0),
-                "painted": self._missed(_shifted(painted), 0.0),
-            }
-        together = losses["real"] + losses["painted"]
+            losses = {"judged": _missed(self._critic(real) - self._critic(painted), real)}
+        together = losses["judged"]
         if done % self._config.penalty_every == 0:
             few = real[: len(real) // 2].requires_grad_()
             slope = torch.autograd.grad(self._critic(few).sum(), few, create_graph=True)[0]
@@ -194,12 +197,6 @@ class CiaganTraining:
         together.backward()
         self._to_judge.step()
         return losses
-
-    def _missed(self, shown: Any, wanted: float) -> Any:
-        """How far the critic is from saying this, squared, where the mask (the fourth channel) is."""
-        judged = self._critic(shown).float()
-        share = functional.adaptive_avg_pool2d(shown[:, 3:4].float(), judged.shape[2:])
-        return ((judged - wanted).square() * share).sum() / share.sum()
 
     def paint(self, batch: Batch) -> Any:
         """Return what the generator makes of a batch on the device, [batch, 3, 128, 128]."""
@@ -356,6 +353,17 @@ def _linear(features: NDArray[np.float64], embeddings: NDArray[np.float32]) -> N
 def _rate(share: float) -> float:
     """The learning rate's course: whole for two thirds, then down to a tenth."""
     return min(1.0, max(0.1, 1 - 2.7 * (share - 2 / 3)))
+
+
+def _missed(above: Any, shown: Any) -> Any:
+    """How far the critic is from finding one canvas by 1 more real than the other, squared.
+
+    Args:
+        above: how much more real it finds it, [batch, 1, 8, 8].
+        shown: one of them; counted is where its mask, the fourth channel, is.
+    """
+    share = functional.adaptive_avg_pool2d(shown[:, 3:4].float(), above.shape[2:])
+    return ((above.float() - 1).square() * share).sum() / share.sum()
 
 
 def _coarse(difference: Any, mask: Any) -> Any:
