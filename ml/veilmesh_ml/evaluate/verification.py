@@ -13,7 +13,7 @@ Two metrics, each on the features of a face and on the mean of those of its chip
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, groupby
 from pathlib import Path
@@ -166,7 +166,7 @@ def verify_protocol(
     photos = photos_of(pairs)
     paths = [photo.path(folder) for photo in photos]
     judged = photos_of_people_from(folder, FIRST_JUDGED_LETTER, PHOTOS_A_PERSON)
-    wanted = photos_judged(folder)
+    wanted = _paths(folder, (*photos, *judged))
     acquired = acquire(engine, wanted, kept, lambda done: on_progress(done, len(wanted)))
     samples = [acquired[path] for path in paths]
     trials = _Trials.of(pairs, photos)
@@ -210,7 +210,12 @@ def photos_judged(folder: Path) -> list[Path]:
     """
     photos = photos_of(read_pairs(folder))
     judged = photos_of_people_from(folder, FIRST_JUDGED_LETTER, PHOTOS_A_PERSON)
-    return list(dict.fromkeys(photo.path(folder) for photo in (*photos, *judged)))
+    return _paths(folder, (*photos, *judged))
+
+
+def _paths(folder: Path, photos: Iterable[Photo]) -> list[Path]:
+    """Return photos' files, each once."""
+    return list(dict.fromkeys(photo.path(folder) for photo in photos))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
