@@ -42,6 +42,14 @@ class Box:
         across, down = round(self.width * share), round(self.height * share)
         return Box(self.left - across, self.top - down, self.right + across, self.bottom + down)
 
+    def padded(self, margin: int) -> "Box":
+        """The same centre, with so many pixels added on every side."""
+        return Box(self.left - margin, self.top - margin, self.right + margin, self.bottom + margin)
+
+    def moved(self, right: int, down: int) -> "Box":
+        """The same box, in a picture whose origin lies elsewhere."""
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
+
     def scaled(self, scale: float) -> "Box":
         """The same box, in the same picture at another size."""
         edges = (round(edge * scale) for edge in (self.left, self.top, self.right, self.bottom))
@@ -74,8 +82,7 @@ class Face:
 
     def moved(self, right: int, down: int) -> "Face":
         """The same face, in a picture whose origin lies elsewhere."""
-        box = Box(self.box.left + right, self.box.top + down, self.box.right + right, self.box.bottom + down)
-        return Face(box, self.landmarks + np.array([right, down]), self.confidence)
+        return Face(self.box.moved(right, down), self.landmarks + np.array([right, down]), self.confidence)
 
     def scaled(self, scale: float) -> "Face":
         """The same face, in the same picture at another size."""

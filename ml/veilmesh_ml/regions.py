@@ -72,7 +72,7 @@ def face_region(shape: tuple[int, ...], face: Face, grow: float = 0.0) -> Region
     window = _window(outline, margin, shape)
     mask = _filled(window, [outline])
     if margin:
-        mask = _widened(_filled(_padded(window, margin), [outline]), margin)
+        mask = _widened(_filled(window.padded(margin), [outline]), margin)
     return _checked(Region(window, mask.astype(np.bool_)))
 
 
@@ -166,10 +166,6 @@ def _window(outline: NDArray[np.int64], margin: int, shape: tuple[int, ...]) -> 
     if not (window.width and window.height):
         raise _outside()
     return window
-
-
-def _padded(box: Box, margin: int) -> Box:
-    return Box(box.left - margin, box.top - margin, box.right + margin, box.bottom + margin)
 
 
 def _checked(region: Region) -> Region:

@@ -55,7 +55,7 @@ def change(picture: RgbImage, face: Face, anonymizer: Anonymizer, attempt: int) 
     window, changed = excerpt.window, excerpt.anonymized(anonymizer, attempt)
     picture[window.top : window.bottom, window.left : window.right] = changed.image
     areas = tuple(
-        ChangedArea(_moved(area.window, window.left, window.top), area.pixels) for area in changed.changed
+        ChangedArea(area.window.moved(window.left, window.top), area.pixels) for area in changed.changed
     )
     return replace(changed, image=picture[:0], changed=areas)
 
@@ -69,9 +69,4 @@ def _reached(face: Face) -> Box:
         max(face.box.right, int(right)),
         max(face.box.bottom, int(bottom)),
     )
-    room = ceil(REACH * max(edges.width, edges.height))
-    return Box(edges.left - room, edges.top - room, edges.right + room, edges.bottom + room)
-
-
-def _moved(box: Box, right: int, down: int) -> Box:
-    return Box(box.left + right, box.top + down, box.right + right, box.bottom + down)
+    return edges.padded(ceil(REACH * max(edges.width, edges.height)))

@@ -20,7 +20,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from veilmesh_ml.face import Box
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.video.association import associate
 from veilmesh_ml.video.cuts import Thumbnail
@@ -294,9 +293,7 @@ class Tracker:
         if not (window.width and window.height):
             return None
         part = cv2.cvtColor(grey[window.top : window.bottom, window.left : window.right], cv2.COLOR_GRAY2RGB)
-        marked = Box(
-            box.left - window.left, box.top - window.top, box.right - window.left, box.bottom - window.top
-        )
+        marked = box.moved(-window.left, -window.top)
         face = self._looks.face_in(np.asarray(part, dtype=np.uint8), marked)
         return None if face is None else face.moved(window.left, window.top).landmarks.astype(np.float64)
 
