@@ -5,6 +5,9 @@ mask. No pixel inside is used: `visible` blackens them before anything else is d
 
 The mask is the union of the person's own outline and the surrogate's, from the chin to the hairline, grown:
 what leaks most is the person's own rim.
+
+The prior's features, from above the brows to the chin, are a face already: they stay as they are, and what is
+painted is hairline, forehead, temples and cheeks, softly from there (`completed`).
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +27,9 @@ SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1,
 GROWTH: Final = 1.12  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
+_FEATURES: Final = 0.92  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept
+_ABOVE_BROWS: Final = 0.25  # of brow to nose base: what is kept above the brows
+_SOFT_PX: Final = 7.0  # from there inwards, until the prior is kept whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +41,14 @@ class Conditions:
         mask: (128, 128), 255 where the generator paints, 0 where the photo stays.
         lines: (128, 128), the landmarks to paint to.
         prior: (128, 128, 3), a face that is nobody's at these landmarks, bridged to the photo around it.
+        features: (128, 128), how far the prior stays, 255 where it stays whole.
     """
 
     surrounding: NDArray[np.uint8] = field(repr=False)
     mask: NDArray[np.uint8] = field(repr=False)
     lines: NDArray[np.uint8] = field(repr=False)
     prior: NDArray[np.uint8] = field(repr=False)
+    features: NDArray[np.uint8] = field(repr=False)
 
 
 def conditions(
@@ -73,7 +81,11 @@ def conditions(
     known = np.minimum(sure + outside, 1)
     prior = bridged(both / np.maximum(known, 1 / 255)[..., np.newaxis], known)
     return Conditions(
-        surrounding, mask, landmark_lines(surrogate), np.clip(np.rint(prior), 0, 255).astype(np.uint8)
+        surrounding,
+        mask,
+        landmark_lines(surrogate),
+        np.clip(np.rint(prior), 0, 255).astype(np.uint8),
+        features_of(surrogate),
     )
 
 
@@ -91,6 +103,22 @@ def mask_outline(own: Points, surrogate: Points) -> Points:
     return np.asarray(
         middle + np.column_stack([np.cos(angles), np.sin(angles)]) * smooth[:, np.newaxis] * GROWTH
     )
+
+
+def features_of(points: Points) -> NDArray[np.uint8]:
+    """Return how far each pixel of the canvas belongs to the features, uint8 (128, 128).
+
+    Args:
+        points: the face's landmarks on the canvas, (68 or more, 2).
+    """
+    lift = _ABOVE_BROWS * (points[17:27].mean(axis=0) - points[33])
+    middle = np.concatenate([points[:17], points[17:27]]).mean(axis=0)
+    outline = np.concatenate([middle + (points[:17] - middle) * _FEATURES, points[17:27] + lift])
+    rows, columns = np.mgrid[:CANVAS_PX, :CANVAS_PX]
+    right, down = columns - middle[0], rows - middle[1]
+    depth_px = _reach(outline - middle, np.arctan2(down, right).ravel()).reshape(rows.shape)
+    share = np.clip((depth_px - np.hypot(right, down)) / _SOFT_PX, 0, 1)
+    return np.asarray(np.rint(share * share * (3 - 2 * share) * 255), dtype=np.uint8)
 
 
 def _reach(outline: Points, angles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """Trains CIAGAN (S2, section III.B): paint a face into a photo without one, as somebody who is nobody.
 
-Half of a batch is painted over the mean face with the person's own code, and the person's photo says how it
-should look; the other half over a donor with a code of nobody, as in use, and there the donor, the critic,
-the siamese network and the coarse colours say.
+A quarter of a batch is painted over the mean face with the person's own code, and the person's photo says
+how it should look; the rest over a donor with a code of nobody, as in use. There the donor's features stay as
+they are (`inpainting.conditions`); how the rest should look is said by the photo, the critic and the coarse
+colours.
 
 The landmarks that the generator is given are de-identified, in training as in use. So that photo and
 landmarks agree, the photo is warped to them, inside the mask alone. The prior has the tone of the skin, as in
@@ -13,15 +14,13 @@ use: where it had not, faces came out too dark or too yellow for the neck below 
 | critic, least squares, painted above photo (relativistic), where the mask is | all | `critic` |
 | pixels, L1, inside the mask and (a tenth) outside | all; code of nobody: but for the features | `pixels` |
 | maps of the siamese network | own code | `maps` |
-| identity: squared distance of embeddings, none below `near` | all; code of nobody: features | `identity` |
+| identity: squared distance of embeddings, none below `near` | own code | `identity` |
 | colours at 1/16 of the resolution | code of nobody | `colours` |
-| pixels, L1, from the donor, from brows to chin | code of nobody | `kept` |
 
 Departures from S2. Adam at 1e-4 is what S2 trained 162,000 photos with; here the steps are few and batches
 small, hence 2e-4, falling to a tenth over the last third, and more for the critic, which was beaten at once
 by a generator of 4e-4. The code is not one of N people of the training: such a generator paints people who
-exist. It is drawn (`train.identities`), and the embedding that a face of nobody should have is what a linear
-map makes of the features drawn. The critic compares a painting with the photo that it is painted into
+exist. It is drawn (`train.identities`). The critic compares a painting with the photo that it is painted into
 (relativistic pairs: Jolicoeur-Martineau 2019; Huang et al. 2024). Asked about one canvas at a time it could
 tell nothing: trained from scratch on 720 paintings of one generator and their photos it placed 240 others no
 better than chance after 200 steps; as pairs, it placed 70 % of them. It has spectral normalisation, and sees
@@ -31,10 +30,10 @@ after 500 steps, and faces stayed blurred; recoloured at random as well (DiffAug
 told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the photo
 itself, which tells a critic nothing; it is asked inside the mask alone. Below `near` identity costs nothing:
 unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made crooked
-within 5,000 steps: from brows to chin what is painted is held to it. The critic does not see these features,
-neither a donor's nor, as often, a photo's: donors are means and smoother than photos, so that it knew them
-at once, and to fool it the rim was painted in glaring strokes. Nor does the siamese network guide more than
-the features there: while it did, a dark spot on the forehead said whose code it was.
+within 5,000 steps; held to it by a loss it still came out blurred at the brows, and its code was written on
+the forehead, a dark spot. The critic sees a donor's features no more than the photo's in their place: donors
+are means and smoother than photos, so that it knew them at once, and to fool it the rim was painted in
+glaring strokes.
 """
 
 from collections.abc import Mapping
@@ -47,12 +46,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from veilmesh_ml.inpainting.conditions import conditions, mask_outline
-from veilmesh_ml.inpainting.drawing import filled
 from veilmesh_ml.inpainting.smooth_warp import warp_picture
 from veilmesh_ml.inpainting.tone import face_tone
 from veilmesh_ml.networks.ciagan import CiaganConfig, Critic, Generator
 from veilmesh_ml.networks.siamese import Siamese, SiameseConfig
-from veilmesh_ml.surrogate.points import Points, with_forehead
+from veilmesh_ml.surrogate.points import with_forehead
 from veilmesh_ml.surrogate.shape import deidentified
 from veilmesh_ml.train.identities import Identities
 from veilmesh_ml.train.packed import Packed, decode
@@ -61,8 +59,7 @@ from veilmesh_ml.train.recipes.faces_only import face_masks, rows_sheet, shares
 from veilmesh_ml.train.trainer import Batch, Compute, Losses, Model
 
 CAUTION: Final = 20.0  # of the shape filter, as the anonymizer's mode `natural`
-# Of the outline of a face's features: what is held to a donor, what the critic does not see.
-_INNER, _HIDDEN = 0.85, 0.7
+_OWN: Final = 4  # one of so many is painted with the person's own code
 _SHOWN: Final = 12  # faces in a grid
 _EMBEDDED_AT_ONCE: Final = 64
 
@@ -90,7 +87,6 @@ class CiaganTrainingConfig:
     identity: float = 0.5
     near: float = 0.08
     colours: float = 2.0
-    kept: float = 2.0
     penalty: float = 0.01
     penalty_every: int = 16
     keep: float = 0.999
@@ -120,7 +116,6 @@ class CiaganTraining:
         self._judging = np.flatnonzero(self._faces.held_out)
         self._identities = Identities(self._faces)
         self._embeddings = self._embed_all()
-        self._told = _linear(self._identities.features[self._train], self._embeddings[self._train])
 
     @property
     def modules(self) -> Mapping[str, Any]:
@@ -135,10 +130,10 @@ class CiaganTraining:
         return {"generator": self._to_paint, "critic": self._to_judge}
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """The first half with own codes, the second with nobody's."""
+        """The first with own codes, the rest with nobody's."""
         count = self._config.batch
         chosen = random.choice(self._train, count)
-        drawn = self._drawn(chosen, random, own=np.arange(count) < count // 2)
+        drawn = self._drawn(chosen, random, own=np.arange(count) < count // _OWN)
         return drawn | {"mirrored": random.random(count) < 0.5}
 
     def step(self, batch: Batch, done: int) -> Losses:
@@ -150,33 +145,30 @@ class CiaganTraining:
         scene = _Scene.of(batch, self._compute)
         photo, mask, seen = scene.photo, scene.mask, scene.seen
         with self._compute.autocast():
-            painted = self._generator(seen, batch["code"]).float()
+            painted = scene.with_features(self._generator(seen, batch["code"]).float())
             pasted = photo * (1 - mask) + painted * mask
-            own = len(photo) // 2
-            canvases = torch.cat([scene.as_judged(pasted, own), scene.as_judged(photo, own)])
+            own = len(photo) // _OWN
+            canvases = torch.cat([scene.as_judged(pasted), scene.as_judged(photo)])
             shown, real = _shifted(canvases).chunk(2)
             with torch.no_grad():
                 judged_real = self._critic(real)
             fooled = _missed(self._critic(shown) - judged_real, real)
-            embedded, maps = self._siamese(scene.as_guided(pasted, own))
+            embedded, maps = self._siamese(pasted[:own] * scene.face[:own])
             with torch.no_grad():
                 _, wanted_maps = self._siamese(photo[:own] * scene.face[:own])
-        off, off_prior = (painted - photo).abs(), (painted - seen[:, 5:]).abs()
-        told = mask + 0.1 * (1 - mask)
-        told[own:] *= 1 - scene.inner[own:]
-        apart = (embedded.float() - batch["embedding"]).square().sum(1)
+        told = (mask + 0.1 * (1 - mask)) * (1 - scene.features)
+        apart = (embedded.float() - batch["embedding"][:own]).square().sum(1)
         losses = {
             "fooled": fooled,
-            "pixels": (off * told).sum() / told.sum() / 3,
+            "pixels": ((painted - photo).abs() * told).sum() / told.sum() / 3,
             "maps": sum(
-                functional.l1_loss(map_[:own].float(), wanted.float())
+                functional.l1_loss(map_.float(), wanted.float())
                 for map_, wanted in zip(maps, wanted_maps, strict=True)
             ),
             "identity": functional.relu(apart - config.near).mean(),
             "colours": _coarse(painted - photo, mask)[own:].abs().mean(),
-            "kept": (off_prior * scene.inner)[own:].sum() / scene.inner[own:].sum() / 3,
         }
-        weights = (config.critic, config.pixels, config.maps, config.identity, config.colours, config.kept)
+        weights = (config.critic, config.pixels, config.maps, config.identity, config.colours)
         together = sum(weight * loss for weight, loss in zip(weights, losses.values(), strict=True))
         self._to_paint.zero_grad(set_to_none=True)
         together.backward()
@@ -200,8 +192,9 @@ class CiaganTraining:
 
     def paint(self, batch: Batch) -> Any:
         """Return what the generator makes of a batch on the device, [batch, 3, 128, 128]."""
+        scene = _Scene.of(batch, self._compute)
         with self._compute.autocast():
-            return self._generator(_Scene.of(batch, self._compute).seen, batch["code"]).float()
+            return scene.with_features(self._generator(scene.seen, batch["code"]).float())
 
     def samples(self, averages: Mapping[str, Any]) -> NDArray[np.uint8]:
         """Rows: photo, what is seen, then priors and what is painted: own code once, then codes of nobody."""
@@ -213,7 +206,7 @@ class CiaganTraining:
             parts = {name: self._compute.place(torch.as_tensor(values)) for name, values in drawn.items()}
             scene = _Scene.of(parts, self._compute)
             with self._compute.autocast():
-                painted = averages["generator"](scene.seen, parts["code"]).float()
+                painted = scene.with_features(averages["generator"](scene.seen, parts["code"]).float())
             photo = self._compute.place(to_network(self._pixels[chosen]))
             if own:
                 rows += [photo, scene.seen[:, :3]]
@@ -231,26 +224,23 @@ class CiaganTraining:
         drawn = [
             self._one(int(index), random, of_donor=not mine) for index, mine in zip(chosen, own, strict=True)
         ]
-        codes, embeddings = zip(
-            *(
-                self._identity(int(index), random, own=bool(mine))
-                for index, mine in zip(chosen, own, strict=True)
-            ),
-            strict=True,
-        )
-        names = ("photo", "mask", "lines", "prior", "face", "inner", "hidden")
+        codes = [self._code(int(index), random, own=mine) for index, mine in zip(chosen, own, strict=True)]
+        names = ("photo", "mask", "lines", "prior", "face", "features")
         pictures = {name: np.stack(part) for name, part in zip(names, zip(*drawn, strict=True), strict=True)}
         return {
             **pictures,
             "mirrored": np.zeros(len(chosen), dtype=np.bool_),
             "code": np.stack(codes),
-            "embedding": np.stack(embeddings),
+            "embedding": self._embeddings[chosen],
         }
 
     def _one(
         self, index: int, random: np.random.Generator, *, of_donor: bool
     ) -> tuple[NDArray[np.uint8], ...]:
-        """The photo warped to a surrogate's landmarks, mask, lines, prior, where face and features are."""
+        """The photo warped to a surrogate's landmarks, mask, lines, prior, where face and features are.
+
+        Of the mean face no features stay.
+        """
         faces, surrogates = self._faces, self._surrogates
         landmarks = faces.landmarks[index].astype(np.float64)
         donor = int(random.choice(faces.donors[index]))
@@ -264,17 +254,13 @@ class CiaganTraining:
         share = given.mask[..., np.newaxis] / np.float32(255)
         moved = np.rint(photo + (warped - photo.astype(np.float32)) * share).astype(np.uint8)
         face = face_masks(new[np.newaxis, :68])[0]
-        inner, hidden = (filled(_features_outline(new, share)) for share in (_INNER, _HIDDEN))
-        return moved, given.mask, given.lines, given.prior, face, inner, hidden
+        features = given.features if of_donor else np.zeros_like(given.features)
+        return moved, given.mask, given.lines, given.prior, face, features
 
-    def _identity(
-        self, index: int, random: np.random.Generator, *, own: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A code, and the embedding that the painted face should have."""
+    def _code(self, index: int, random: np.random.Generator, *, own: bool) -> NDArray[np.float32]:
         if own:
-            return self._identities.code(self._identities.features[index]), self._embeddings[index]
-        drawn = self._identities.nobody(self._faces.peers[index], random)[0]
-        return self._identities.code(drawn), (np.append(drawn, 1) @ self._told).astype(np.float32)
+            return self._identities.code(self._identities.features[index])
+        return self._identities.code(self._identities.nobody(self._faces.peers[index], random)[0])
 
     def _embed_all(self) -> NDArray[np.float32]:
         masks = face_masks(self._faces.landmarks)
@@ -296,58 +282,39 @@ class _Scene:
         mask: where to paint, 0 to 1.
         seen: what the generator is given.
         face: where the face is, 0 to 1.
-        inner: where its features are, 0 to 1.
-        hidden: where the critic may not see them, 0 to 1.
+        features: how far the prior stays, 0 to 1.
     """
 
     photo: Any
     mask: Any
     seen: Any
     face: Any
-    inner: Any
-    hidden: Any
+    features: Any
 
-    def as_judged(self, pictures: Any, own: int) -> Any:
-        """What the critic is shown of pictures: from the own-th on not the features."""
-        visible = 1 - self.hidden
-        visible[:own] = 1
-        return torch.cat([pictures * visible, self.seen[:, 3:5]], 1)
+    def with_features(self, painted: Any) -> Any:
+        """What was painted, with the features of the prior."""
+        return painted + (self.seen[:, 5:] - painted) * self.features
 
-    def as_guided(self, pictures: Any, own: int) -> Any:
-        """What the siamese network is shown of pictures: from the own-th on it guides the features alone."""
-        guides = self.inner.clone()
-        guides[:own] = 1
-        return (pictures * guides + pictures.detach() * (1 - guides)) * self.face
+    def as_judged(self, pictures: Any) -> Any:
+        """What the critic is shown of pictures: not the features, and where the rest of the mask is."""
+        visible = 1 - self.features
+        return torch.cat([pictures * visible, self.mask * visible, self.seen[:, 4:5]], 1)
 
     @classmethod
     def of(cls, batch: Batch, compute: Compute) -> "_Scene":
         """Of uint8 pictures on the device."""
         turned = batch["mirrored"][:, None, None, None]
         photo, prior = (batch[name].permute(0, 3, 1, 2).float() / 127.5 - 1 for name in ("photo", "prior"))
-        names = ("mask", "lines", "face", "inner", "hidden")
-        mask, lines, face, inner, hidden = (batch[name][:, None].float() / 255 for name in names)
+        names = ("mask", "lines", "face", "features")
+        mask, lines, face, features = (batch[name][:, None].float() / 255 for name in names)
         # What lies beneath the mask's soft edge is not seen either.
         seen = torch.cat([photo * (mask == 0), mask, lines * 2 - 1, prior], 1)
         return cls(
             *(
                 compute.place(torch.where(turned, part.flip(3), part))
-                for part in (photo, mask, seen, face, inner, hidden)
+                for part in (photo, mask, seen, face, features)
             )
         )
-
-
-def _features_outline(points: Points, share: float) -> Points:
-    """From brows to chin, less a rim: there is neither hair nor background."""
-    outline = np.concatenate([points[:17], points[26:16:-1]])
-    middle = outline.mean(axis=0)
-    return np.asarray(middle + (outline - middle) * share)
-
-
-def _linear(features: NDArray[np.float64], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the map from features and a 1 to the siamese network's embedding of the face, (129, 128)."""
-    given = np.column_stack([features, np.ones(len(features))])
-    squares = given.T @ given + 1e-6 * len(given) * np.eye(given.shape[1])
-    return np.asarray(np.linalg.solve(squares, given.T @ embeddings.astype(np.float64)))
 
 
 def _rate(share: float) -> float:
