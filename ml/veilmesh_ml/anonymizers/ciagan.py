@@ -2,9 +2,9 @@
 
 The face is cut out before anything else is done; the generator gets what is around it, landmarks that are
 de-identified, a donor of `cluster`'s bank warped to them in the tone of the skin, and an identity code of
-nobody. It never receives a pixel of the face. Donor and code are drawn with a key, so that two organisations'
-pictures of one person get different faces. Which donors suit, and the tone, are read off the face, as for
-`cluster`.
+nobody. It never receives a pixel of the face. The donor's features stay, what is around them is painted.
+Donor and code are drawn with a key, so that two organisations' pictures of one person get different faces.
+Which donors suit, and the tone, are read off the face, as for `cluster`.
 
 Where the release gate refuses a face, other donors and codes are drawn for it, and in the end less of the
 person stays (`modes`). A face that cannot be painted (landmarks too odd, too small) gets the solid mask.
@@ -87,7 +87,8 @@ class Ciagan(Cast[int]):
         def replace(number: int, window: RgbImage, _landmarks: Points, key: bytes) -> RgbImage:
             if number not in orders:
                 raise ValueError("the face cannot be painted")
-            return lay_in(window, painted[number], orders[number][0], derive(key, "noise"))
+            asked, _ = orders[number]
+            return lay_in(window, asked.completed(painted[number]), asked, derive(key, "noise"))
 
         replaced = replace_faces(image, faces, replace, casting=self._casting, margin=MARGIN)
         parameters = {**tried.parameters, "weights": self._generator.digest, "bank": self._bank.digest}

@@ -34,12 +34,24 @@ class Order:
         surrounding: the canvas, black inside the mask, uint8 (128, 128, 3).
         mask: where to paint, uint8 (128, 128).
         seen: the generator's input, float32 (8, 128, 128).
+        features: how far the prior stays, uint8 (128, 128).
     """
 
     onto: Similarity
     surrounding: NDArray[np.uint8] = field(repr=False)
     mask: NDArray[np.uint8] = field(repr=False)
     seen: NDArray[np.float32] = field(repr=False)
+    features: NDArray[np.uint8] = field(repr=False)
+
+    def completed(self, painted: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the canvas as painted, with the prior's features, uint8 (128, 128, 3).
+
+        Args:
+            painted: by the generator, float32 (3, 128, 128), about -1 to 1.
+        """
+        share = self.features / np.float32(255)
+        levels = (painted + (self.seen[5:] - painted) * share + 1) * np.float32(127.5)
+        return np.asarray(np.clip(np.rint(levels.transpose(1, 2, 0)), 0, 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +116,7 @@ def order(placed: Placed, donor: Donor, bank: Bank, caution: float, *, tone: Ton
     rim = np.concatenate([given.mask[[0, -1]].ravel(), given.mask[:, [0, -1]].ravel()])
     if rim.any():
         raise ValueError("the face reaches beyond the canvas")
-    return Order(placed.onto, given.surrounding, given.mask, network_input(given))
+    return Order(placed.onto, given.surrounding, given.mask, network_input(given), given.features)
 
 
 def own_outline(landmarks: Points, mean_shape: Points) -> Points:

@@ -38,13 +38,13 @@ _FLAT_PX: Final = 11  # of the photo: how far one looks around for that
 _GREY: Final = 2  # channels that differ by no more are no colour
 
 
-def lay_in(window: RgbImage, painted: NDArray[np.float32], ordered: Order, key: bytes) -> RgbImage:
+def lay_in(window: RgbImage, painted: NDArray[np.uint8], ordered: Order, key: bytes) -> RgbImage:
     """Return the window with the painted face.
 
     Args:
         window: uint8 (height, width, 3), the one that the order was made from, or that one with other faces
             painted already.
-        painted: by the generator, float32 (3, 128, 128), about -1 to 1.
+        painted: the canvas, uint8 (128, 128, 3).
         ordered: what was asked for.
         key: 32 bytes, of this face alone.
 
@@ -52,7 +52,7 @@ def lay_in(window: RgbImage, painted: NDArray[np.float32], ordered: Order, key: 
         ValueError: the face lies outside the window.
     """
     depth = _depth(ordered.mask)
-    canvas = _corrected(_pixels(painted), ordered, depth)
+    canvas = _corrected(painted, ordered, depth)
     cover = smoothstep(np.asarray(1 + np.minimum(depth, 0) / FEATHER_PX, dtype=np.float32))
     place = _Place.of(window, ordered.onto, cover)
     part = window[place.rows_and_columns]
@@ -67,11 +67,6 @@ def lay_in(window: RgbImage, painted: NDArray[np.float32], ordered: Order, key: 
     result = window.copy()
     result[place.rows_and_columns] = np.rint(mixed).astype(np.uint8)
     return result
-
-
-def _pixels(painted: NDArray[np.float32]) -> NDArray[np.uint8]:
-    levels = np.rint((painted.transpose(1, 2, 0) + 1) * np.float32(127.5))
-    return np.asarray(np.clip(levels, 0, 255), dtype=np.uint8)
 
 
 def _depth(mask: NDArray[np.uint8]) -> Plane:

@@ -1,7 +1,7 @@
 """Draws batches, each with random numbers of its own step, so that it is the same whoever draws it and when.
 
-On a CPU the training process draws them itself. Beside a GPU that would be too slow: there worker processes,
-forks that share the photos in memory, draw ahead.
+Worker processes, forks that share the photos in memory, draw ahead: beside a GPU as many as there are cores
+to spare, on a CPU one, so that no core waits while pictures are drawn.
 """
 
 import multiprocessing
@@ -60,7 +60,7 @@ class Batches:
 
 def workers_beside(device: str) -> int:
     """Return how many processes should draw for a training on this device."""
-    return max(1, (os.cpu_count() or 2) - 1) if device == "cuda" else 0
+    return max(1, (os.cpu_count() or 2) - 1) if device == "cuda" else 1
 
 
 def _random(seed: int, step: int) -> np.random.Generator:

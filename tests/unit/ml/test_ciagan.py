@@ -167,7 +167,7 @@ class TestTheFacesPixels:
         results = []
         for photo in (image, noisy(image, larger)):
             asked = ordered(photo, larger.landmarks, 3)
-            painted = generator(asked.seen[np.newaxis], codes.codes[3, :1])[0]
+            painted = asked.completed(generator(asked.seen[np.newaxis], codes.codes[3, :1])[0])
             lifelike = whole_canvas(image, asked)  # with skin, so that grain is looked for
             laid = [lay_in(photo, each, asked, KEY).tobytes() for each in (painted, lifelike)]
             results.append([asked.seen.tobytes(), *laid])
@@ -285,8 +285,8 @@ class TestThePhoto:
 
     def test_colours_at_the_rim_are_the_photos(self, head: RgbImage, face: Face) -> None:
         asked = ordered(head, face.landmarks, 3)
-        reddish = whole_canvas(head, asked) + np.array([0.15, -0.05, -0.05], np.float32)[:, None, None]
-        result = lay_in(head, reddish.astype(np.float32), asked, KEY)
+        reddish = np.clip(whole_canvas(head, asked) + np.array([19.0, -6.0, -6.0]), 0, 255)
+        result = lay_in(head, reddish.astype(np.uint8), asked, KEY)
         depth = cv2.distanceTransform((asked.mask > 0).astype(np.uint8), cv2.DIST_L2, 5)
         points = np.argwhere((depth > 0.5) & (depth < 2))[:, ::-1]
         places = np.rint(asked.onto.undo(points.astype(np.float64))).astype(int)
@@ -416,11 +416,11 @@ def stored(arrays: dict[str, Any]) -> bytes:
     return target.getvalue()
 
 
-def whole_canvas(image: RgbImage, asked: Order) -> NDArray[np.float32]:
-    """What the canvas would show with the face, as a generator paints: float32 (3, 128, 128)."""
+def whole_canvas(image: RgbImage, asked: Order) -> NDArray[np.uint8]:
+    """What the canvas would show with the face, uint8 (128, 128, 3)."""
     matrix = np.column_stack([asked.onto.matrix, asked.onto.shift])
     canvas = cv2.warpAffine(image, matrix, (CANVAS_PX, CANVAS_PX), borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(canvas.transpose(2, 0, 1) / np.float32(127.5) - 1)
+    return np.asarray(canvas)
 
 
 def detail(part: RgbImage) -> float:

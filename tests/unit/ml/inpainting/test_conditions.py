@@ -7,7 +7,7 @@ pytest.importorskip("cv2")
 
 from numpy.typing import NDArray
 from veilmesh_ml.inpainting.canvas import CANVAS_PX, canvas_shape, onto_canvas
-from veilmesh_ml.inpainting.conditions import conditions, mask_outline, visible
+from veilmesh_ml.inpainting.conditions import conditions, features_of, mask_outline, visible
 from veilmesh_ml.inpainting.cutting import cut_out
 from veilmesh_ml.inpainting.drawing import filled, landmark_lines
 from veilmesh_ml.inpainting.smooth_warp import spline, warp_picture
@@ -130,8 +130,17 @@ class TestConditions:
         given, again = (
             conditions(photo, face, face, texture, mean_shape, tone=TONE) for photo in (one, other)
         )
-        for name in ("surrounding", "mask", "lines", "prior"):
+        for name in ("surrounding", "mask", "lines", "prior", "features"):
             assert np.array_equal(getattr(given, name), getattr(again, name)), name
+
+    def test_features_are_brows_to_chin_and_fade_to_the_rim(self, face: Points) -> None:
+        features = features_of(face)
+        inside = np.rint(face[17:68]).astype(int)  # brows, eyes, nose, mouth
+        assert (features[inside[:, 1], inside[:, 0]] > 127).mean() > 0.9
+        assert features[filled(mask_outline(face, face)) == 0].max() == 0
+        rim = np.rint(face[OUTLINE]).astype(int)
+        assert features[rim[:, 1], rim[:, 0]].max() == 0
+        assert np.abs(np.diff(features.astype(int), axis=1)).max() < 70
 
     def test_no_pixel_beneath_the_mask_is_visible(self, face: Points) -> None:
         mask = filled(mask_outline(face, face))
