@@ -27,9 +27,9 @@ SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1,
 GROWTH: Final = 1.12  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
-_FEATURES: Final = 0.92  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept
+_FEATURES: Final = 0.97  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept
 _ABOVE_BROWS: Final = 0.25  # of brow to nose base: what is kept above the brows
-_SOFT_PX: Final = 7.0  # from there inwards, until the prior is kept whole
+_SOFT_PX: Final = 5.0  # from there inwards, until the prior is kept whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)

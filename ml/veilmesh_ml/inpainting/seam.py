@@ -1,9 +1,7 @@
 """Lays what was painted on the canvas into the photo, at the photo's own resolution.
 
-1. around the mask the painted canvas should look as the photo does; by how much it is off there, smoothed, it
-   is corrected, and the correction fades inwards (a membrane, in the sense of Perez et al. 2003);
-2. it is enlarged or reduced to the photo, and gets the grain that the photo has around it;
-3. it covers the whole mask and fades outwards from there: a person's own rim gives them away.
+1. it is enlarged or reduced to the photo, and gets the grain that the photo has around it;
+2. it covers the whole mask and fades outwards from there: a person's own rim gives them away.
 
 Nothing here reads a pixel inside the mask. Outside of the fading every pixel stays as it was.
 """
@@ -17,19 +15,16 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.inpainting.order import Order
-from veilmesh_ml.surrogate.blend import add_grain, smooth_field, smoothstep
+from veilmesh_ml.surrogate.blend import add_grain, smoothstep
 from veilmesh_ml.surrogate.geometry import Plane
 from veilmesh_ml.surrogate.occlusion import Lab, learn_skin
 from veilmesh_ml.surrogate.points import Similarity
 
 # In pixels of the canvas, where a face is about 70 wide:
 FEATHER_PX: Final = 6.0
-_RIM_PX: Final = 8.0  # around the mask: what is compared there
-_CLOSE_PX: Final = 6.0  # how far the comparison is smoothed
-_FADE_PX: Final = 10.0  # how fast the correction fades inwards
+_RIM_PX: Final = 8.0  # around the mask: where grain is read
 _SKIN_PX: Final = 12.0  # so deep inside the mask there is skin, by the middle of the face
 _LIKE_SKIN: Final = 2.5  # standard deviations of the painted skin's colour
-_MOST: Final = 40.0  # of a correction, in steps of LAB
 _LEAST_BARE_PX: Final = 30
 _FLATTEST: Final = (
     1 / 3
@@ -52,13 +47,12 @@ def lay_in(window: RgbImage, painted: NDArray[np.uint8], ordered: Order, key: by
         ValueError: the face lies outside the window.
     """
     depth = _depth(ordered.mask)
-    canvas = _corrected(painted, ordered, depth)
     cover = smoothstep(np.asarray(1 + np.minimum(depth, 0) / FEATHER_PX, dtype=np.float32))
     place = _Place.of(window, ordered.onto, cover)
     part = window[place.rows_and_columns]
     alpha = place.pull(cover, cv2.INTER_LINEAR)
-    laid = place.pull_picture(canvas)
-    bare = place.pull(_bare(canvas, ordered, depth), cv2.INTER_NEAREST) > 0
+    laid = place.pull_picture(painted)
+    bare = place.pull(_bare(painted, ordered, depth), cv2.INTER_NEAREST) > 0
     if np.count_nonzero(bare) >= _LEAST_BARE_PX:
         laid = _grained(part, laid, bare, alpha, key)
     if _is_grey(ordered, depth):
@@ -74,17 +68,6 @@ def _depth(mask: NDArray[np.uint8]) -> Plane:
     inside = (mask > 0).astype(np.uint8)
     into = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     return np.asarray(into - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5), dtype=np.float32)
-
-
-def _corrected(canvas: NDArray[np.uint8], ordered: Order, depth: Plane) -> NDArray[np.uint8]:
-    """The canvas with the photo's colours at the rim."""
-    painted, photo = _lab(canvas), _lab(ordered.surrounding)
-    around = (depth < 0).astype(np.float32)
-    rim = around * (depth > -_RIM_PX)
-    off = np.clip(smooth_field(photo - painted, rim, _CLOSE_PX), -_MOST, _MOST)
-    painted += off * np.exp(-np.maximum(depth, 0) / np.float32(_FADE_PX))[..., np.newaxis]
-    limited = np.clip(np.rint(painted), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(limited, cv2.COLOR_LAB2RGB), dtype=np.uint8)
 
 
 def _is_grey(ordered: Order, depth: Plane) -> bool:

@@ -140,7 +140,7 @@ class TestConditions:
         assert features[filled(mask_outline(face, face)) == 0].max() == 0
         rim = np.rint(face[OUTLINE]).astype(int)
         assert features[rim[:, 1], rim[:, 0]].max() == 0
-        assert np.abs(np.diff(features.astype(int), axis=1)).max() < 70
+        assert np.abs(np.diff(features.astype(int), axis=1)).max() < 100
 
     def test_no_pixel_beneath_the_mask_is_visible(self, face: Points) -> None:
         mask = filled(mask_outline(face, face))
