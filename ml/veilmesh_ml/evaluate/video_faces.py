@@ -4,7 +4,8 @@ A face-frame is a face that MMOD, the reference detector, finds in one frame of 
 
 - *masked* where nothing but one flat colour is left of it: the encoder finds a dark or small face as near to
   flat grey as to itself, so such a match says nothing (docs/adr/0012);
-- *exposed* where it is not masked and still matches itself, aligned by the original's landmarks.
+- *exposed* where it is not masked and still matches itself, aligned by the original's landmarks, in any of
+  the ways that count (`alignments`).
 
 CenterFace finds more faces, from the side and in the dark, which the encoder cannot compare. Such a face is
 *untouched* where its fine detail is still the original's.
@@ -29,12 +30,14 @@ from numpy.typing import NDArray
 
 from veilmesh_ml.comparison import DLIB_THRESHOLD_DISSIMILARITY, Features
 from veilmesh_ml.engine import CHIP_PX, align_all
+from veilmesh_ml.evaluate.alignments import alignments
 from veilmesh_ml.face import Box, Face
 from veilmesh_ml.fast.engine import FastEngine
 from veilmesh_ml.five_points import five_points
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.video.association import associate
-from veilmesh_ml.video.centerface import CenterFace
+from veilmesh_ml.video.centerface import CenterFace, FoundFace
+from veilmesh_ml.video.lookout import FAINT
 from veilmesh_ml.video.pixels import to_rgb
 from veilmesh_ml.video.reading import VideoReader
 
@@ -93,6 +96,23 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Original:
+    """A face of the original in one frame.
+
+    Attributes:
+        ways: as it is compared; the first says where it is.
+        features: of each way, float64 (n, 128).
+    """
+
+    ways: Sequence[Face]
+    features: Features
+
+    @property
+    def face(self) -> Face:
+        return self.ways[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """A face in one frame of one video."""
 
@@ -146,23 +166,22 @@ class _Clip:
 
     def look(self, before: RgbImage, outputs: Mapping[str, RgbImage]) -> None:
         """Take the next frame of the original and of all outputs."""
-        faces = self._faces(before)
-        chips = align_all(self._engine.align, before, list(faces.values()))
-        features = self._engine.encode_chips(chips)
-        seen = {
-            track: _Seen(five_points(face.landmarks), chip, masked=False)
-            for (track, face), chip in zip(faces.items(), chips, strict=True)
-        }
-        for track, own in zip(faces, features, strict=True):
-            self._originals.setdefault(track, []).append(own)
-        clear = [found.box for found in self._detector.find(before, SEEN_CLEARLY)]
+        found = self._detector.find(before, FAINT)
+        faces: dict[int, _Original] = {}
+        seen: dict[int, _Seen] = {}
+        for track, ways in self._faces(before, found).items():
+            chips = align_all(self._engine.align, before, ways)
+            faces[track] = _Original(ways, self._engine.encode_chips(chips))
+            seen[track] = _Seen(five_points(ways[0].landmarks), chips[0], masked=False)
+            self._originals.setdefault(track, []).extend(faces[track].features)
+        clear = [each.box for each in found if each.confidence > SEEN_CLEARLY]
         for name, after in outputs.items():
             told = self.told[name]
             told.frames += 1
             told.clear += len(clear)
             told.untouched += sum(is_untouched(before, after, box) for box in clear)
-            self._compare(name, after, faces, features, seen)
-        self._last = {track: (face, seen[track]) for track, face in faces.items()}
+            self._compare(name, after, faces, seen)
+        self._last = {track: (each.face, seen[track]) for track, each in faces.items()}
 
     def attack(self) -> None:
         """Average every track of every output, and compare."""
@@ -177,19 +196,19 @@ class _Clip:
                 apart = np.linalg.norm(np.stack(self._originals[track]) - features, axis=1)
                 self.told[name].averaged.append(float(apart.min()))
 
-    def _faces(self, before: RgbImage) -> dict[int, Face]:
-        """Return the faces that MMOD finds, by their tracks."""
+    def _faces(self, before: RgbImage, seen: Sequence[FoundFace]) -> dict[int, list[Face]]:
+        """Return the faces that MMOD finds, as they are compared, by their tracks."""
         height, width, _ = before.shape
         boxes = [found.box.within(height, width) for found in self._engine.detect_mmod(before)]
-        faces = [self._engine.face_in(before, box) for box in boxes if box.width and box.height]
+        faces = [alignments(self._engine, before, box, seen) for box in boxes if box.width and box.height]
         tracks = list(self._last)
-        known = associate([face.box for face, _ in self._last.values()], [face.box for face in faces])
+        known = associate([face.box for face, _ in self._last.values()], [ways[0].box for ways in faces])
         numbered = {}
-        for index, face in enumerate(faces):
+        for index, ways in enumerate(faces):
             if index in known:
-                numbered[tracks[known[index]]] = face
+                numbered[tracks[known[index]]] = ways
             else:
-                numbered[self.made] = face
+                numbered[self.made] = ways
                 self.made += 1
         return numbered
 
@@ -197,24 +216,23 @@ class _Clip:
         self,
         name: str,
         after: RgbImage,
-        faces: Mapping[int, Face],
-        features: Features,
+        faces: Mapping[int, _Original],
         originals: Mapping[int, _Seen],
     ) -> None:
         told, averages = self.told[name], self._averages[name]
-        chips = align_all(self._engine.align, after, list(faces.values()))
-        apart = np.linalg.norm(self._engine.encode_chips(chips) - features, axis=1)
         now: dict[int, _Seen] = {}
-        for (track, face), chip, each in zip(faces.items(), chips, apart, strict=True):
-            masked = is_masked(after, face)
+        for track, original in faces.items():
+            face, chips = original.face, align_all(self._engine.align, after, original.ways)
+            apart = np.linalg.norm(self._engine.encode_chips(chips) - original.features, axis=1)
+            masked = all(is_masked(after, way) for way in original.ways)
             box = face.box.within(*after.shape[:2])
-            now[track] = _Seen(five_points(self._engine.face_in(after, box).landmarks), chip, masked)
-            told.dissimilarity.append(float(each))
+            now[track] = _Seen(five_points(self._engine.face_in(after, box).landmarks), chips[0], masked)
+            told.dissimilarity.append(float(apart.min()))
             told.masked.append(masked)
             told.tracks.append(track)
             if not masked:
                 average = averages.setdefault(track, _Average())
-                average.total += chip
+                average.total += chips[0]
                 average.frames += 1
             if track in self._last and track in self._last_of[name]:
                 pair = self._last[track][1], originals[track], self._last_of[name][track], now[track]

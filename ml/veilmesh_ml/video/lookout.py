@@ -78,19 +78,27 @@ class Lookout:
         return self._engine.face_in(picture, inside)
 
     def _place(self, picture: RgbImage, found: FoundFace) -> Place:
-        unit_px = float(np.sqrt(found.box.width * found.box.height))
-        box = _hog_box(found.box, unit_px)
+        box = hog_box(found.box)
         face = self.face_in(picture, box)
-        if face is not None:
-            apart_px = np.linalg.norm(five_points(face.landmarks) - found.points, axis=1).mean()
-            if apart_px <= AGREE_WITHIN * unit_px:
-                return Place.of(Face(box, face.landmarks, found.confidence))
+        if face is not None and agree(face, found):
+            return Place.of(Face(box, face.landmarks, found.confidence))
         return Place.around(box, found.box, found.confidence)
 
 
-def _hog_box(box: Box, unit_px: float) -> Box:
+def hog_box(box: Box) -> Box:
     """Return the box that HOG would put about the face in CenterFace's."""
+    unit_px = _unit_px(box)
     middle = np.array([box.left + box.right, box.top + box.bottom]) / 2 + HOG_BOX_SHIFT * unit_px
     left, top = (round(float(edge)) for edge in middle - HOG_BOX_SIDE * unit_px / 2)
     side = round(HOG_BOX_SIDE * unit_px)
     return Box(left, top, left + side, top + side)
+
+
+def agree(face: Face, found: FoundFace) -> bool:
+    """Whether dlib's landmarks lie where CenterFace sees eyes, nose and mouth."""
+    apart_px = np.linalg.norm(five_points(face.landmarks) - found.points, axis=1).mean()
+    return bool(apart_px <= AGREE_WITHIN * _unit_px(found.box))
+
+
+def _unit_px(box: Box) -> float:
+    return float(np.sqrt(box.width * box.height))
