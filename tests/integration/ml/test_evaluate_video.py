@@ -11,6 +11,9 @@ pytest.importorskip("matplotlib")
 
 from PIL import Image
 from veilmesh_ml import RgbImage
+from veilmesh_ml.evaluate.video_faces import Examiner
+from veilmesh_ml.fast.engine import FastEngine
+from veilmesh_ml.video.centerface import CenterFace
 from veilmesh_node.cli.exit import ExitCode
 from veilmesh_node.demo.shell import run
 
@@ -51,6 +54,16 @@ def test_a_clip_and_one_made_of_a_photo(astronaut: RgbImage, tmp_path: Path) -> 
     assert "no command" in answer.document["missing"]
     assert "under the mask" in (out / "video.html").read_text()
     assert {path.name for path in (out / "videos").iterdir()} == {"made", "veilmesh"}
+
+
+def test_what_is_left_as_it_was_is_exposed_in_every_frame(astronaut: RgbImage, tmp_path: Path) -> None:
+    pictures = [np.ascontiguousarray(astronaut[10:210, 120 + 3 * n : 320 + 3 * n]) for n in range(3)]
+    clip = make_clip(tmp_path / "clip.mp4", pictures)
+    dark = make_clip(tmp_path / "dark.mp4", [np.rint(each * 0.8).astype(np.uint8) for each in pictures])
+    told, tracks = Examiner(FastEngine(), CenterFace.load()).examine(clip, {"same": clip, "dark": dark})
+    assert tracks == 1
+    for each in told.values():
+        assert each.exposed.tolist() == [True] * 3
 
 
 def test_a_clip_without_faces_gives_no_output_and_leaks_nothing(tmp_path: Path) -> None:

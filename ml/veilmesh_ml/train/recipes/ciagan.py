@@ -24,18 +24,17 @@ exist. It is drawn (`train.identities`). The critic compares a painting with the
 (relativistic pairs: Jolicoeur-Martineau 2019; Huang et al. 2024). Asked about one canvas at a time it could
 tell nothing: trained from scratch on 720 paintings of one generator and their photos it placed 240 others no
 better than chance after 200 steps; as pairs, it placed 70 % of them. It has spectral normalisation, and sees
-what it judges shifted at random, with a gradient penalty on real photos every few steps (R1, Mescheder et
-al. 2018): there are few photos. Both are slight. With a penalty of 1 for 0.01 it said 0.5 to everything
-after 500 steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al. 2020), it
-told paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the photo
-itself, which tells a critic nothing; it is asked inside the mask alone. Weighed as much as the pixels it pulls
-25 times as hard, and rims came out in tints that changed from step to step; at a tenth it pulls about twice
-as hard. Below `near` identity costs nothing:
-unbounded, this loss beat the critic. A donor is a face already, which code and critic alone made crooked
-within 5,000 steps; held to it by a loss it still came out blurred at the brows, and its code was written on
-the forehead, a dark spot. The critic sees a donor's features no more than the photo's in their place: donors
-are means and smoother than photos, so that it knew them at once, and to fool it the rim was painted in
-glaring strokes.
+what it judges shifted at random, with a gradient penalty on real photos every few steps (R1, Mescheder et al.
+2018): there are few photos. Both are slight. With a penalty of 1 for 0.01 it said 0.5 to everything after 500
+steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al. 2020), it told
+paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the photo itself,
+which tells a critic nothing; it is asked inside the mask alone. Weighed as much as the pixels it pulls 25
+times as hard, and rims came out in tints that changed from step to step; at a tenth it pulls about twice as
+hard. Below `near` identity costs nothing: unbounded, this loss beat the critic. A donor is a face already,
+which code and critic alone made crooked within 5,000 steps; held to it by a loss it still came out blurred at
+the brows, and its code was written on the forehead, a dark spot. The critic sees a donor's features no more
+than the photo's in their place: donors are means and smoother than photos, so that it knew them at once, and
+to fool it the rim was painted in glaring strokes.
 """
 
 from collections.abc import Mapping
