@@ -1,12 +1,12 @@
 """How a face of an original frame is cut out to be compared with what became of it.
 
 dlib's landmark model was trained on HOG's boxes. In MMOD's it now and then puts the brows on the forehead or
-an eye on the nose, and of a face that is cut out by such landmarks the encoder says nothing: one that two
-strangers share makes a third of all strangers match (docs/benchmarks.md). So landmarks are looked for twice,
-and only those count that lie where CenterFace sees eyes, nose and mouth.
+an eye on the nose, and of faces that are cut out by such landmarks the encoder says nothing: a third of all
+pairs of strangers match when both are cut out so (docs/benchmarks.md). So landmarks are looked for twice, and
+only those count that lie where CenterFace sees eyes, nose and mouth.
 
 All of that is decided by the original alone, so nothing that an anonymizer paints has a say in it, and no
-face is left out: where no landmarks agree, all count.
+face is left out: where neither landmarks agree, those in MMOD's box count.
 """
 
 from collections.abc import Sequence
@@ -37,4 +37,4 @@ def alignments(engine: Engine, original: RgbImage, box: Box, seen: Sequence[Foun
     other = hog_box(near.box).within(*original.shape[:2])
     if other.width and other.height:
         found.append(engine.face_in(original, other))
-    return [face for face in found if agree(face, near)] or found
+    return [face for face in found if agree(face, near)] or found[:1]

@@ -26,9 +26,10 @@ COST: Final = ("clip", "tool", "frames/s", "CPU ms a frame", "peak RSS", "size",
 LOOK: Final = ("clip", "tool", "motion r", "flicker, before", "flicker, after")
 DEFINITIONS: Final = (
     "Exposed: faces that MMOD finds in a frame of the original, that still match themselves at .6 in the "
-    "output, by dlib's features at the original's landmarks, and do not lie under one flat colour. The "
-    "interval is for the effective number of face-frames, for those of one track are alike; where none is "
-    "exposed it is the number of tracks.\n\n"
+    "output, by dlib's features at the original's landmarks, and do not lie under one flat colour. Landmarks "
+    "that CenterFace contradicts give way to others that it does not, where there are any. The interval is "
+    "for the effective number of face-frames, for those of one track are alike; where none is exposed it is "
+    "the number of tracks.\n\n"
     "Untouched: faces that CenterFace sees clearly in the original, from the side too, whose fine detail is "
     "still there in the output.\n\n"
     "Averaged: tracks of five frames and more whose aligned faces, averaged over the output, match any of "

@@ -53,9 +53,8 @@ def test_where_none_agree_or_nothing_else_is_seen_the_face_counts_all_the_same(
     engine: Engine, astronaut: RgbImage, known: Face, too_high: Box
 ) -> None:
     turned = FoundFace(as_found(known).box, 0.8, five_points(known.landmarks)[:, ::-1])
-    assert len(alignments(engine, astronaut, known.box, [turned])) == 2
     elsewhere = FoundFace(Box(0, 0, 40, 40), 0.8, np.zeros((5, 2)))
-    for seen in ([], [elsewhere]):
+    for seen in ([], [turned], [elsewhere]):
         (way,) = alignments(engine, astronaut, too_high, seen)
         assert way.box == too_high
 
