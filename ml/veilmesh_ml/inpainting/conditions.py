@@ -24,7 +24,7 @@ from veilmesh_ml.inpainting.tone import Tone, toned
 from veilmesh_ml.surrogate.points import OUTLINE, Points
 
 SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1, prior 3
-GROWTH: Final = 1.12  # of the outline, away from its middle
+GROWTH: Final = 1.06  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
 _FEATURES: Final = 0.97  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept

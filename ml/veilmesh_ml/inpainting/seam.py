@@ -21,7 +21,7 @@ from veilmesh_ml.surrogate.occlusion import Lab, learn_skin
 from veilmesh_ml.surrogate.points import Similarity
 
 # In pixels of the canvas, where a face is about 70 wide:
-FEATHER_PX: Final = 6.0
+FEATHER_PX: Final = 3.0
 _RIM_PX: Final = 8.0  # around the mask: where grain is read
 _SKIN_PX: Final = 12.0  # so deep inside the mask there is skin, by the middle of the face
 _LIKE_SKIN: Final = 2.5  # standard deviations of the painted skin's colour

@@ -4,10 +4,13 @@ Faces that the landmark model does not know, such as profiles, are told by its d
 about where eyes, nose and mouth are. They are found all the same; but only a mask will do for them.
 
 What is a faint sign of a face may be one where a face is being followed, and is none elsewhere (Zhang and
-others 2022, "ByteTrack"). So both are told, apart.
+others 2022, "ByteTrack"). So both are told, apart; landmarks of faint ones, most of which nobody wants, are
+looked for when they are asked for.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -30,6 +33,19 @@ AGREE_WITHIN: Final = 0.1
 WHOLE: Final = 0.85  # of the box: where less of a face lies in the picture no landmarks are looked for
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sign:
+    """What may be a face.
+
+    Attributes:
+        box: of the place.
+        place: returns it.
+    """
+
+    box: Box
+    place: Callable[[], Place] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What is seen in a frame.
@@ -40,7 +56,7 @@ class Looked:
     """
 
     sure: list[Place]
-    faint: list[Place]
+    faint: list[Sign]
 
 
 class Looks(Protocol):
@@ -67,7 +83,11 @@ class Lookout:
         found = self._detector.find(picture, FAINT)
         return Looked(
             [self._place(picture, face) for face in found if face.confidence >= SURE],
-            [self._place(picture, face) for face in found if face.confidence < SURE],
+            [
+                Sign(hog_box(face.box), partial(self._place, picture, face))
+                for face in found
+                if face.confidence < SURE
+            ],
         )
 
     def face_in(self, picture: RgbImage, box: Box) -> Face | None:

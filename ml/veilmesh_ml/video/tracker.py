@@ -13,13 +13,14 @@
 So the places of a frame are known `linger` + `NEIGHBOURS` frames later, and no more frames are held.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
+from veilmesh_ml.face import Box
 from veilmesh_ml.image import RgbImage
 from veilmesh_ml.video.association import associate
 from veilmesh_ml.video.cuts import Thumbnail
@@ -191,21 +192,22 @@ class Tracker:
             return
         looked = self._looks.look(self._picture)
         self._picture = None
-        rest = self._go_on_with(looked.sure, self._live(), or_else=self._begin)
-        self._go_on_with(looked.faint, rest, or_else=lambda _: None)
-
-    def _go_on_with(
-        self, found: Sequence[Place], tracks: list[Track], *, or_else: Callable[[Place], None]
-    ) -> list[Track]:
-        """Enter what is found in its track, or do something else with it; return the tracks not found."""
-        expected = [track.places[self._newest].box for track in tracks]
-        known = associate(expected, [place.box for place in found])
-        for index, place in enumerate(found):
+        tracks = self._live()
+        known = self._known([place.box for place in looked.sure], tracks)
+        for index, place in enumerate(looked.sure):
             if index in known:
-                self._fill(tracks[known[index]], place)
+                self._fill(known[index], place)
             else:
-                or_else(place)
-        return [track for index, track in enumerate(tracks) if index not in known.values()]
+                self._begin(place)
+        seen = {track.number for track in known.values()}
+        rest = [track for track in tracks if track.number not in seen]
+        for index, track in self._known([sign.box for sign in looked.faint], rest).items():
+            self._fill(track, looked.faint[index].place())
+
+    def _known(self, found: Sequence[Box], tracks: Sequence[Track]) -> dict[int, Track]:
+        """Return which boxes in the newest frame are which tracks', by their indexes."""
+        expected = [track.places[self._newest].box for track in tracks]
+        return {index: tracks[own] for index, own in associate(expected, found).items()}
 
     def _fill(self, track: Track, place: Place) -> None:
         """Enter a sighting, and bring what lies between it and the last one in line with both."""

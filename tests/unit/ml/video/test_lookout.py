@@ -96,7 +96,13 @@ def test_faint_signs_are_told_apart(engine: Engine, astronaut: RgbImage, astrona
     seen = [replace(found, confidence=each) for each in (SURE, SURE - 0.01, FAINT)]
     looked = lookout(engine, *seen).look(astronaut)
     assert [place.confidence for place in looked.sure] == [SURE]
-    assert [place.confidence for place in looked.faint] == [SURE - 0.01]
+    (sign,) = looked.faint
+    place = sign.place()
+    assert (place.confidence, place.box) == (SURE - 0.01, sign.box)
+    outlined = replace(seen[1], points=found.points + found.box.width)
+    (sign,) = lookout(engine, outlined).look(astronaut).faint
+    assert sign.place().outlined
+    assert sign.place().box == sign.box
 
 
 def test_the_outline_of_a_mask_fills_the_box() -> None:

@@ -13,7 +13,7 @@ from veilmesh_ml.face import Box
 from veilmesh_ml.video.association import associate
 from veilmesh_ml.video.cuts import Thumbnail
 from veilmesh_ml.video.following import follow, moved
-from veilmesh_ml.video.lookout import Looked
+from veilmesh_ml.video.lookout import Looked, Sign
 from veilmesh_ml.video.place import Place
 from veilmesh_ml.video.steady import steadied
 from veilmesh_ml.video.tracker import Track, Tracker
@@ -206,9 +206,10 @@ def test_a_faint_sign_goes_on_with_a_track_and_begins_none(
     class Dimming(Sentry):
         def look(self, picture: RgbImage) -> Looked:
             looked = super().look(picture)
-            elsewhere = Place.around(Box(5, 5, 45, 45), Box(5, 5, 45, 45), 0.2)
+            elsewhere = Sign(Box(5, 5, 45, 45), lambda: pytest.fail("nobody is there"))
+            here = [Sign(place.box, partial(Place.of, place.face)) for place in looked.sure]
             dim = self.looked_at[-1] > 0
-            return Looked([], [*looked.sure, elsewhere]) if dim else looked
+            return Looked([], [*here, elsewhere]) if dim else looked
 
     tracker = Tracker(Dimming(engine, pictures, faces), every=5, linger=6)
     for picture in pictures[:21]:
