@@ -87,7 +87,7 @@ class TestConditions:
         for outline in (wide[OUTLINE], face[OUTLINE]):
             covered = filled(outline) > 0
             assert (mask[covered] > 0).mean() > 0.999
-        assert (mask > 0).sum() > 1.15 * (filled(wide[OUTLINE]) > 0).sum()
+        assert (mask > 0).sum() > 1.05 * (filled(wide[OUTLINE]) > 0).sum()
         assert mask[:8].max() == 0
 
     def test_the_prior_is_a_face_bridged_to_the_photo(self, face: Points, mean_shape: Points) -> None:
