@@ -20,6 +20,9 @@ from veilmesh_ml.video.orientation import Orientation
 _EXACTLY: Final = 0x2 | 0x40000 | 0x2000 | 0x80000
 _ALIGNED_PX: Final = 4  # no chroma is coarser
 _ROOM_PX: Final = 8  # around a change: chroma is interpolated across pixels
+_CONVERSION_PX: Final = (
+    40_000  # so many pixels more are converted in the time that a conversion takes to begin
+)
 
 
 def to_rgb(frame: VideoFrame, orientation: Orientation) -> RgbImage:
@@ -54,10 +57,12 @@ def lay_back(frame: VideoFrame, picture: RgbImage, windows: Sequence[Box], orien
     """
     frame.make_writable()
     stored = orientation.stored(picture)
-    for window in windows:
-        part = _aligned(window, orientation, stored.shape[:2])
-        if part.width and part.height:
-            _write(frame, np.ascontiguousarray(stored[part.top : part.bottom, part.left : part.right]), part)
+    aligned = (_aligned(window, orientation, stored.shape[:2]) for window in windows)
+    parts = [part for part in aligned if part.width and part.height]
+    for whole, inside in _converted_together(parts):
+        converted = _converted(frame, stored[whole.top : whole.bottom, whole.left : whole.right])
+        for part in inside:
+            _write(frame, converted, whole, part)
 
 
 def is_planar(pixel_format: VideoFormat) -> bool:
@@ -83,21 +88,49 @@ def _aligned(window: Box, orientation: Orientation, shape: Sequence[int]) -> Box
     return Box(*low, *high).within(height, width)
 
 
-def _write(frame: VideoFrame, part: RgbImage, where: Box) -> None:
-    converted = VideoFrame.from_ndarray(part, format="rgb24").reformat(
+def _converted_together(parts: Sequence[Box]) -> list[tuple[Box, Sequence[Box]]]:
+    """Return what is converted, and the parts in it: all in one, unless too much lies between them."""
+    if not parts:
+        return []
+    whole = Box(
+        min(part.left for part in parts),
+        min(part.top for part in parts),
+        max(part.right for part in parts),
+        max(part.bottom for part in parts),
+    )
+    if whole.width * whole.height <= sum(part.width * part.height + _CONVERSION_PX for part in parts):
+        return [(whole, parts)]
+    return [(part, [part]) for part in parts]
+
+
+def _converted(frame: VideoFrame, part: RgbImage) -> VideoFrame:
+    """Return a part of the picture as this frame stores it."""
+    return VideoFrame.from_ndarray(np.ascontiguousarray(part), format="rgb24").reformat(
         format=frame.format.name,
         dst_colorspace=frame.colorspace,
         dst_color_range=frame.color_range,
         interpolation=_EXACTLY,
     )
+
+
+def _write(frame: VideoFrame, converted: VideoFrame, whole: Box, part: Box) -> None:
+    """Copy a part from what was converted; both begin on whole chroma samples."""
+    inside = part.moved(-whole.left, -whole.top)
     for component in frame.format.components:
-        left, top = where.left, where.top
+        across, down = _ALIGNED_PX, _ALIGNED_PX
         if component.is_chroma:
-            left = left * frame.format.chroma_width(_ALIGNED_PX) // _ALIGNED_PX
-            top = top * frame.format.chroma_height(_ALIGNED_PX) // _ALIGNED_PX
-        samples = _samples(converted, component.plane, component.bits)
-        rows, columns = slice(top, top + samples.shape[0]), slice(left, left + samples.shape[1])
-        _samples(frame, component.plane, component.bits)[rows, columns] = samples
+            across, down = frame.format.chroma_width(across), frame.format.chroma_height(down)
+        there, here = (
+            (_of_plane(box.top, box.bottom, down), _of_plane(box.left, box.right, across))
+            for box in (part, inside)
+        )
+        own, new = (_samples(each, component.plane, component.bits) for each in (frame, converted))
+        own[there] = new[here]
+
+
+def _of_plane(low_px: int, high_px: int, samples: int) -> slice:
+    """Return the samples of a row or column, of which a plane has so many for `_ALIGNED_PX`."""
+    return slice(low_px * samples // _ALIGNED_PX, -(-high_px * samples // _ALIGNED_PX))
 
 
 def _samples(frame: VideoFrame, plane: int, bits: int) -> NDArray[Any]:

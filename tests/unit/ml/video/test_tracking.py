@@ -1,6 +1,7 @@
 """No frame without a place: tracks are filled both ways, go on when a face is lost, end with the scene."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
