@@ -65,24 +65,23 @@ def test_several_patches_are_painted_and_nothing_else(
 ) -> None:
     orientation = Orientation(transposed=turned, flipped=turned)
     (stored,) = noise(1, 402, 1002)
-    before, after = (
-        VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixel_format) for _ in range(2)
-    )
-    picture = to_rgb(before, orientation).copy()
+    frame = VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixel_format)
+    before = to_rgb(frame, orientation)
+    picture = before.copy()
     patches = [Box(20, 301, 41, 330), Box(30, 320, 62, 350)]
     patches.append(
         patches[0].moved(apart_px, 2 * apart_px) if turned else patches[0].moved(3 * apart_px, -apart_px)
     )
     for patch in patches:
         picture[patch.top : patch.bottom, patch.left : patch.right] = RED
-    lay_back(after, picture, patches, orientation)
-    painted = to_rgb(after, orientation)
+    lay_back(frame, picture, patches, orientation)
+    painted = to_rgb(frame, orientation)
     for patch in patches:
         inner = patch.padded(-4)
         assert (
             np.abs(painted[inner.top : inner.bottom, inner.left : inner.right] - RED.astype(int)).max() <= 4
         )
-    changed = (painted != to_rgb(before, orientation)).any(axis=2)
+    changed = (painted != before).any(axis=2)
     for patch in patches:
         near = patch.padded(16).within(*changed.shape)
         changed[near.top : near.bottom, near.left : near.right] = False
