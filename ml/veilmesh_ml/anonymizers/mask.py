@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from veilmesh_ml.anonymizers.anonymizer import AnonymizedImage, ChangedArea, require
 from veilmesh_ml.face import Face
 from veilmesh_ml.image import RgbImage
@@ -55,5 +57,5 @@ class Mask:
 
 def _cover(image: RgbImage, face: Face, grey: int, grow: float) -> ChangedArea:
     region = face_region(image.shape, face, grow)
-    image[region.rows_and_columns][region.mask] = grey
+    np.copyto(image[region.rows_and_columns], np.uint8(grey), where=region.mask[..., np.newaxis])
     return ChangedArea(region.window, region.pixels)
