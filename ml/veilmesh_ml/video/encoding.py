@@ -34,7 +34,7 @@ class Codec:
 
 
 CODECS: Final = {
-    "h264": Codec("libx264", 18, options={"preset": "fast"}, even=True),
+    "h264": Codec("libx264", 18, options={"preset": "faster"}, even=True),
     "hevc": Codec("libx265", 20, options={"preset": "fast", "x265-params": "log-level=error"}, even=True),
     "vp9": Codec("libvpx-vp9", 24, worst=63, options={"b": "0", "deadline": "good", "cpu-used": "4"}),
     "av1": Codec("libsvtav1", 28, worst=63, options={"preset": "8"}, even=True),
