@@ -277,10 +277,10 @@ class Tracker:
         return places
 
     def _make_sure(self, number: int) -> None:
-        """Look for landmarks where a face was followed to; where they agree the place is sure."""
+        """Look for landmarks where a face was followed to, and that is not sure; where they agree, it is."""
         for track in self._tracks:
             place = track.places.get(number)
-            if place is None or place.seen or place.slack > LOOKED_FOR:
+            if place is None or place.seen or not 0 < place.slack <= LOOKED_FOR:
                 continue
             found = self._landmarks_at(place, self._views[number].grey)
             if found is None:

@@ -105,6 +105,30 @@ def test_every_frame_has_a_place_where_the_face_is(
             assert not places[0][1].slack, number
 
 
+def test_landmarks_are_looked_for_only_where_a_place_is_not_sure(
+    engine: Engine, moving: tuple[list[RgbImage], list[Face]]
+) -> None:
+    class Counting(Sentry):
+        asked = 0
+
+        def face_in(self, picture: RgbImage, box: Box) -> Face | None:
+            self.asked += 1
+            return super().face_in(picture, box)
+
+    pictures, faces = moving
+    asked = []
+    for seen_until in (31, 16):
+        looks = Counting(engine, pictures, [each if n < seen_until else None for n, each in enumerate(faces)])
+        tracker = Tracker(looks, every=5)
+        for picture in pictures:
+            tracker.add(picture)
+        tracker.end()
+        assert all(tracker.take() for _ in pictures)
+        asked.append(looks.asked)
+    assert asked[0] == 0
+    assert asked[1] >= 15
+
+
 def test_the_detector_looks_at_every_fifth_frame_and_the_last(
     engine: Engine, moving: tuple[list[RgbImage], list[Face]]
 ) -> None:
