@@ -28,7 +28,7 @@ GROWTH: Final = 1.06  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
 _DIRECTIONS: Final = 48  # of the mask's outline
 _FEATURES: Final = 0.97  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept
-_ABOVE_BROWS: Final = 0.25  # of brow to nose base: what is kept above the brows
+_ABOVE_BROWS: Final = 0.6  # of brow to nose base: what is kept above the brows
 _SOFT_PX: Final = 5.0  # from there inwards, until the prior is kept whole
 
 

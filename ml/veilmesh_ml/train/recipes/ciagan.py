@@ -29,12 +29,12 @@ what it judges shifted at random, with a gradient penalty on real photos every f
 steps, and faces stayed blurred; recoloured at random as well (DiffAugment, Zhao et al. 2020), it told
 paintings of one generator from photos a third as well after 200 steps. Most of a canvas is the photo itself,
 which tells a critic nothing; it is asked inside the mask alone. Weighed as much as the pixels it pulls 25
-times as hard, and rims came out in tints that changed from step to step; at a tenth it pulls about twice as
-hard. Below `near` identity costs nothing: unbounded, this loss beat the critic. A donor is a face already,
-which code and critic alone made crooked within 5,000 steps; held to it by a loss it still came out blurred at
-the brows, and its code was written on the forehead, a dark spot. The critic sees a donor's features no more
-than the photo's in their place: donors are means and smoother than photos, so that it knew them at once, and
-to fool it the rim was painted in glaring strokes.
+times as hard, and rims came out in tints that changed from step to step; at a tenth, about twice as hard, it
+still had a mark painted on many foreheads. Below `near` identity costs nothing: unbounded, this loss beat the
+critic. A donor is a face already, which code and critic alone made crooked within 5,000 steps; held to it by
+a loss it still came out blurred at the brows, and its code was written on the forehead, a dark spot. The
+critic sees a donor's features no more than the photo's in their place: donors are means and smoother than
+photos, so that it knew them at once, and to fool it the rim was painted in glaring strokes.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ class CiaganTrainingConfig:
     steps: int = 60_000
     learning_rate: float = 2e-4
     critic_rate: float = 5e-4
-    critic: float = 0.1
+    critic: float = 0.03
     pixels: float = 2.0
     maps: float = 0.5
     identity: float = 0.5
