@@ -6,8 +6,8 @@ mask. No pixel inside is used: `visible` blackens them before anything else is d
 The mask is the union of the person's own outline and the surrogate's, from the chin to the hairline, grown:
 what leaks most is the person's own rim.
 
-The prior's features, from above the brows to the chin, are a face already: they stay as they are, and what is
-painted is hairline, forehead, temples and cheeks, softly from there (`completed`).
+The prior's features, from the forehead to the chin, are a face already: they stay as they are, and what is
+painted is hairline, temples and the rim of the cheeks, softly from there (`order.Order.completed`).
 """
 
 from dataclasses import dataclass, field

@@ -78,9 +78,8 @@ _CARD_TEXT: Final = """\
 
 Paints a face that is nobody's into a photo whose face was cut out (after CIAGAN; S2 in
 `veilmesh_ml.networks`). It is given what is around the face, landmarks that are de-identified, a face of the
-bank of `cluster` in the tone of the skin, and an identity code of nobody; never a pixel of the face. In use the
-features of that face of the bank, from above the brows to the chin, stay as they are: what is painted is
-forehead, hairline, temples and the rim of the cheeks.
+bank of `cluster` in the tone of the skin, and an identity code of nobody; never a pixel of the face. In use
+that face of the bank stays as it is from forehead to chin: what is painted is hairline, temples and the rim.
 
 | | |
 |---|---|
