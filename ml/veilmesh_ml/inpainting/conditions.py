@@ -26,9 +26,10 @@ from veilmesh_ml.surrogate.points import OUTLINE, Points
 SEEN: Final = 8  # channels that a generator is given: photo 3, mask 1, lines 1, prior 3
 GROWTH: Final = 1.06  # of the outline, away from its middle
 _SURE: Final = 0.94  # of the outline: so far a texture is laid down; from there to the photo it is bridged
+_JAW_POINTS: Final = 17  # come first in the outline
 _DIRECTIONS: Final = 48  # of the mask's outline
-_FEATURES: Final = 0.97  # of the jaw, about the middle of the face: beyond it nothing of the prior is kept
-_ABOVE_BROWS: Final = 0.6  # of brow to nose base: what is kept above the brows
+# Of the surrogate's outline, about its middle: so far the prior stays.
+_JAW_STAYS, _FOREHEAD_STAYS = 0.97, 0.88
 _SOFT_PX: Final = 5.0  # from there inwards, until the prior is kept whole
 
 
@@ -109,15 +110,15 @@ def features_of(points: Points) -> NDArray[np.uint8]:
     """Return how far each pixel of the canvas belongs to the features, uint8 (128, 128).
 
     Args:
-        points: the face's landmarks on the canvas, (68 or more, 2).
+        points: the face's 77 on the canvas.
     """
-    lift = _ABOVE_BROWS * (points[17:27].mean(axis=0) - points[33])
-    middle = np.concatenate([points[:17], points[17:27]]).mean(axis=0)
-    outline = np.concatenate([middle + (points[:17] - middle) * _FEATURES, points[17:27] + lift])
+    outline = points[OUTLINE]
+    middle = outline.mean(axis=0)
+    stays = np.where(np.arange(len(outline)) < _JAW_POINTS, _JAW_STAYS, _FOREHEAD_STAYS)
     rows, columns = np.mgrid[:CANVAS_PX, :CANVAS_PX]
     right, down = columns - middle[0], rows - middle[1]
-    depth_px = _reach(outline - middle, np.arctan2(down, right).ravel()).reshape(rows.shape)
-    share = np.clip((depth_px - np.hypot(right, down)) / _SOFT_PX, 0, 1)
+    reach = _reach((outline - middle) * stays[:, np.newaxis], np.arctan2(down, right).ravel())
+    share = np.clip((reach.reshape(rows.shape) - np.hypot(right, down)) / _SOFT_PX, 0, 1)
     return np.asarray(np.rint(share * share * (3 - 2 * share) * 255), dtype=np.uint8)
 
 
