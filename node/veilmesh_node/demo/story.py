@@ -22,7 +22,7 @@ MATED_PROBES = 3  # at most, a person
 DAY_S = 24 * 3600
 
 # Of the policy's anonymizers, those that promise one to be found.
-SHOW_A_FACE = frozenset({"cluster"})
+SHOW_A_FACE = frozenset({"ciagan", "cluster"})
 
 # With real photos errors happen; at the policy's threshold of 0.6 no more than these.
 FMR_BOUND = 0.01
@@ -32,7 +32,7 @@ TERMS = f"""\
 threshold_micro = 600000
 purposes = ["{PURPOSE}", "ward-access"]
 exchange_modes = ["sealed"]
-anonymizers = ["cluster", "superpixel", "pixelate", "mask"]
+anonymizers = ["ciagan", "cluster", "superpixel", "pixelate", "mask"]
 gate_level = "standard"
 attempt_limit = {ATTEMPT_LIMIT}
 attempt_window_s = {DAY_S}
