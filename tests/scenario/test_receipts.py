@@ -69,7 +69,7 @@ def test_a_second_run_does_nothing_again(settled: Settled, released: Path) -> No
 def test_a_picture_made_again_gets_a_new_receipt(settled: Settled, released: Path, tmp_path: Path) -> None:
     """The policy's first method is the default; another one gives another picture, and so another receipt."""
     picture, out = released / "in" / "one.png", tmp_path / "out"
-    for words, method in (((), "cluster"), (("-m", "mask"), "mask")):
+    for words, method in (((), "ciagan"), (("-m", "mask"), "mask")):
         must("anonymize", picture, "-o", out, *words, "--home", settled.org1)
         receipt = out / "one.png.receipt.json"
         said = must("receipt", "verify", receipt, "--image", out / "one.png", "--home", settled.org2)

@@ -167,7 +167,7 @@ class CiaganTraining:
                 for map_, wanted in zip(maps, wanted_maps, strict=True)
             ),
             "identity": functional.relu(apart - config.near).mean(),
-            "colours": _coarse(painted - photo, mask)[own:].abs().mean(),
+            "colours": _coarse(painted - photo, mask * (1 - scene.features))[own:].abs().mean(),
         }
         weights = (config.critic, config.pixels, config.maps, config.identity, config.colours)
         together = sum(weight * loss for weight, loss in zip(weights, losses.values(), strict=True))
