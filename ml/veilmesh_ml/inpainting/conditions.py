@@ -117,8 +117,8 @@ def features_of(points: Points) -> NDArray[np.uint8]:
     stays = np.where(np.arange(len(outline)) < _JAW_POINTS, _JAW_STAYS, _FOREHEAD_STAYS)
     rows, columns = np.mgrid[:CANVAS_PX, :CANVAS_PX]
     right, down = columns - middle[0], rows - middle[1]
-    reach = _reach((outline - middle) * stays[:, np.newaxis], np.arctan2(down, right).ravel())
-    share = np.clip((reach.reshape(rows.shape) - np.hypot(right, down)) / _SOFT_PX, 0, 1)
+    reach = _reach((outline - middle) * stays[:, np.newaxis], np.arctan2(down, right))
+    share = np.clip((reach - np.hypot(right, down)) / _SOFT_PX, 0, 1)
     return np.asarray(np.rint(share * share * (3 - 2 * share) * 255), dtype=np.uint8)
 
 

@@ -133,14 +133,14 @@ class TestConditions:
         for name in ("surrounding", "mask", "lines", "prior", "features"):
             assert np.array_equal(getattr(given, name), getattr(again, name)), name
 
-    def test_features_are_brows_to_chin_and_fade_to_the_rim(self, face: Points) -> None:
+    def test_features_reach_from_forehead_to_chin_and_fade_to_the_rim(self, face: Points) -> None:
         features = features_of(face)
         inside = np.rint(face[17:68]).astype(int)  # brows, eyes, nose, mouth
         assert (features[inside[:, 1], inside[:, 0]] > 127).mean() > 0.9
         assert features[filled(mask_outline(face, face)) == 0].max() == 0
         rim = np.rint(face[OUTLINE]).astype(int)
         assert features[rim[:, 1], rim[:, 0]].max() == 0
-        assert np.abs(np.diff(features.astype(int), axis=1)).max() < 100
+        assert np.abs(np.diff(features.astype(int), axis=1)).max() < 80
 
     def test_no_pixel_beneath_the_mask_is_visible(self, face: Points) -> None:
         mask = filled(mask_outline(face, face))
